@@ -1,0 +1,51 @@
+/**
+ * Everything a broker is told when it starts, with the defaults, checked once and frozen. Knows neither argv nor the
+ * environment: `src/cli/settings.ts` turns those into this.
+ */
+import { EphemeralError } from "../protocol/errors.ts";
+import { assertLimits, defaultLimits, type Limits } from "../protocol/limits.ts";
+
+export interface BrokerConfig {
+  /** Folder that holds the run directories of this user; made private when missing. */
+  readonly runRoot: string;
+  /** Shared by every client that may talk to this broker; undefined admits every process of this user. */
+  readonly secret: string | undefined;
+  /** The time to live of what is stored without one, where that is allowed. */
+  readonly defaultTtlMs: number;
+  /** Whether `set` without a ttl is refused (`ttl_required`). */
+  readonly requireTtl: boolean;
+  readonly limits: Limits;
+}
+
+/** What may be left out, limits one by one too. */
+export type BrokerOptions = Partial<Omit<BrokerConfig, "limits">> & { readonly limits?: Partial<Limits> };
+
+/** 30 minutes, as the seed had it. */
+export const defaultTtlMs = 30 * 60 * 1000;
+
+/** Fills in the defaults and checks the whole. Fields given as undefined take the default.
+ *  @throws {EphemeralError} `bad_command` naming the option that cannot be */
+export function brokerConfig(options: BrokerOptions & { readonly runRoot: string }): BrokerConfig {
+  if (options.secret === "") {
+    throw new EphemeralError(
+      "bad_command",
+      "Cannot start broker: the secret is empty; give one or leave the option out",
+    );
+  }
+  const limits: Limits = Object.freeze({ ...defaultLimits, ...options.limits });
+  assertLimits(limits);
+  const ttlMs = options.defaultTtlMs ?? defaultTtlMs;
+  if (!Number.isSafeInteger(ttlMs) || ttlMs < 1 || ttlMs > limits.ttlMsMax) {
+    throw new EphemeralError(
+      "bad_command",
+      `Cannot start broker: default ttl is ${ttlMs} ms, wanted 1 to ${limits.ttlMsMax}`,
+    );
+  }
+  return Object.freeze({
+    runRoot: options.runRoot,
+    secret: options.secret,
+    defaultTtlMs: ttlMs,
+    requireTtl: options.requireTtl ?? true,
+    limits,
+  });
+}

@@ -1,0 +1,172 @@
+/**
+ * The contract every engine keeps: what the run's processes agree on, and who holds it. Comments here are the rules;
+ * `test/engine/engine-contract.ts` checks them for each implementation.
+ *
+ * Atomicity: a method takes effect at one instant; what it answered is visible to every later call.
+ * Order: waiters of one name are served in the order they came, and a newcomer never overtakes them.
+ * Expiry: a deadline counts from the instant it passes by the engine's clock, before any sweep.
+ * Death: `endSession` frees all that the session held, and hands it on, before it returns.
+ */
+import type { EncodedValue, Hold, LeaseScope, ListedItem, WaitMs } from "../protocol/commands.ts";
+import type { EphemeralError } from "../protocol/errors.ts";
+
+export type Awaitable<T> = T | Promise<T>;
+
+/** Who asks: the session that will hold what is granted. */
+export interface Caller {
+  readonly id: string;
+  /** For people; read when a message names the holder, so it may change. */
+  readonly label: string | undefined;
+}
+
+/** The caller's end of one wait. The engine fills `cancel` while the command waits. */
+export interface WaitHandle {
+  /** Takes the wait out of its queue and fails it with `reason`; absent or false when it was over already. */
+  cancel?: ((reason: EphemeralError) => boolean) | undefined;
+}
+
+/** What every command that may wait brings along. */
+export interface Waiting {
+  readonly caller: Caller;
+  readonly waitMs: WaitMs;
+  readonly handle: WaitHandle;
+}
+
+export interface SetRequest {
+  readonly key: string;
+  readonly value: EncodedValue;
+  /** Milliseconds to live, already checked; undefined for as long as the broker lives. */
+  readonly ttlMs: number | undefined;
+  readonly compressed: boolean;
+  readonly if?: "absent" | "present" | undefined;
+  readonly version?: number | undefined;
+}
+
+export interface StoredValue {
+  readonly value: EncodedValue;
+  readonly version: number;
+  readonly compressed: boolean;
+  /** Milliseconds left to live; undefined without a deadline. */
+  readonly ttlMs: number | undefined;
+}
+
+export interface ListRequest {
+  readonly prefix: string;
+  /** Where the page before this one ended. */
+  readonly cursor: string | undefined;
+  readonly limit: number;
+}
+
+export interface ListPage {
+  readonly items: Record<string, ListedItem>;
+  /** Present when there is more. */
+  readonly cursor: string | undefined;
+}
+
+export interface LeaseRequest {
+  readonly key: string;
+  readonly workerId: string;
+  readonly ttlMs: number | undefined;
+  readonly size: number | undefined;
+  readonly scope: LeaseScope;
+}
+
+export interface Lease {
+  readonly value: number;
+  readonly fence: number;
+  readonly expiresAtMs: number | undefined;
+}
+
+export interface LeaseReleaseRequest {
+  readonly workerId: string;
+  /** One key, `*` for all of the worker's, undefined for its only one. */
+  readonly key: string | undefined;
+}
+
+export type OnceOutcome =
+  | { readonly role: "follower"; readonly stored: StoredValue }
+  | { readonly role: "leader"; readonly fence: number };
+
+export interface OnceResolution {
+  readonly key: string;
+  readonly fence: number;
+  readonly value: EncodedValue;
+  readonly ttlMs: number;
+}
+
+export interface OnceRejection {
+  readonly key: string;
+  readonly fence: number;
+  readonly reason: string;
+  /** How long the failure is everyone's answer; 0 lets the next caller try at once. */
+  readonly cacheMs: number;
+}
+
+export type HeldBySession = Hold & { readonly sinceMs: number };
+
+/** One wait, as `ps` shows it. */
+export interface WaitInfo {
+  readonly action: string;
+  readonly key: string;
+  readonly sinceMs: number;
+}
+
+export interface EngineStats {
+  readonly items: number;
+  readonly leases: number;
+  readonly onces: number;
+  readonly waits: number;
+  /** Keys, values and what the tables cost around them, estimated. */
+  readonly storeBytes: number;
+  readonly itemsExpired: number;
+  readonly leasesExpired: number;
+}
+
+export interface Engine {
+  /** Stores `value` under `key` and wakes whoever waits for it. Replaces value, ttl and version of a key that exists.
+   *  @throws {EphemeralError} `exists` with `if: "absent"`, `not_found` with `if: "present"` or a version on no key,
+   *  `version_mismatch`, `max_items` for a new key past the bound */
+  set(request: SetRequest): Awaitable<{ readonly version: number }>;
+
+  /** Reads `key`; with `waitMs` waits until somebody sets it. All waiters of a key get the value.
+   *  @throws {EphemeralError} `not_found`, `expired` for 30 s after the deadline, `timeout`, `cancelled`, `too_many_commands` */
+  get(key: string, waiting: Waiting): Awaitable<StoredValue>;
+
+  /** @throws {EphemeralError} `version_mismatch` */
+  del(key: string, version: number | undefined): Awaitable<{ readonly deleted: boolean }>;
+
+  /** Live keys in the order they were first set, a page at a time. Keys set while paging may or may not be seen. */
+  list(request: ListRequest): Awaitable<ListPage>;
+
+  /** Takes the lowest free number of `key` for `workerId`, or renews the one it holds. An ended lease counts as free at once.
+   *  @throws {EphemeralError} `pool_exhausted` when all `size` numbers are held and `waitMs` is 0, `timeout`, `cancelled`,
+   *  `size_mismatch` when the live size differs, `not_owner` for another session's session-scoped lease of that worker */
+  lease(request: LeaseRequest, waiting: Waiting): Awaitable<Lease>;
+
+  /** @throws {EphemeralError} `bad_command` naming the keys when the worker holds several and none is named, `not_owner` */
+  release(request: LeaseReleaseRequest, caller: Caller): Awaitable<{ readonly released: boolean }>;
+
+  /** The value of `key`, or the turn to produce it. Exactly one session leads; the others wait for its outcome, and when it
+   *  ends without one the first of them leads. A value set under the key by other means serves the waiters too.
+   *  @throws {EphemeralError} `producer_failed` with the leader's reason, `timeout`, `cancelled` */
+  once(key: string, waiting: Waiting): Awaitable<OnceOutcome>;
+
+  /** Publishes the leader's value as an ordinary key. @throws {EphemeralError} `not_owner` when `fence` does not lead */
+  onceResolve(resolution: OnceResolution): Awaitable<{ readonly version: number }>;
+
+  /** Fails whoever waits for the leader. @throws {EphemeralError} `not_owner` when `fence` does not lead */
+  onceReject(rejection: OnceRejection): Awaitable<void>;
+
+  /** Frees everything `caller` holds in the session's name and ends its waits, handing on what others wait for. */
+  endSession(caller: Caller): Awaitable<void>;
+
+  /** What `sessionId` holds, oldest first. */
+  holdsOf(sessionId: string): Awaitable<readonly HeldBySession[]>;
+  /** What `sessionId` waits for, oldest first. */
+  waitsOf(sessionId: string): Awaitable<readonly WaitInfo[]>;
+
+  stats(): Awaitable<EngineStats>;
+
+  /** Ends every wait with `unavailable` and drops all state. */
+  close(): Awaitable<void>;
+}

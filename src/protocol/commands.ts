@@ -1,0 +1,204 @@
+/**
+ * The vocabulary: every command's request and reply, and every push. Both sides derive their types from here; nothing else
+ * defines a wire shape. Durations are milliseconds, instants (`…AtMs`, `expires`) Unix milliseconds.
+ */
+import type { Limits } from "./limits.ts";
+
+/** The version said in `hello`. */
+export const protocolVersion = 1;
+
+/** A value already encoded in one codec, kept as it is so that reading it back costs no re-encoding.
+ *  A string is JSON text, bytes are MessagePack. */
+export type EncodedValue = string | Uint8Array;
+
+/** Marks an encoded value inside a reply: the encoder writes it as it stands, or transcodes it. */
+export class Encoded {
+  readonly data: EncodedValue;
+  constructor(data: EncodedValue) {
+    this.data = data;
+  }
+}
+
+/** How long a command may wait: 0 answers now, a number waits at most so long, −1 as long as the connection lives. */
+export type WaitMs = number;
+
+/** What ends a lease: its ttl or a release from anyone who knows the worker id; or also the end of the session. */
+export type LeaseScope = "ttl" | "session";
+
+/** Something a session holds. */
+export interface Hold {
+  readonly kind: "lease" | "once";
+  /** What is held: the key, and for a lease the worker's id. */
+  readonly id: string;
+  readonly fence: number;
+}
+
+export interface ListedItem {
+  /** When the key ends; absent for a key without a ttl. */
+  readonly expires?: number;
+  readonly hasValue: boolean;
+  readonly version: number;
+}
+
+export interface SessionInfo {
+  readonly session: string;
+  readonly label?: string;
+  readonly client?: { readonly name: string; readonly version: string };
+  /** Process id of the peer, where the kernel tells it. */
+  readonly pid?: number;
+  readonly connectedAtMs: number;
+  readonly holds: readonly (Hold & { readonly sinceMs: number })[];
+  /** What the session waits for now. */
+  readonly waits: readonly { readonly action: string; readonly key: string; readonly sinceMs: number }[];
+}
+
+export interface Capacity {
+  readonly items: number;
+  readonly maxItems: number;
+  /** 0 to 1, two decimals. */
+  readonly utilization: number;
+  readonly nearCapacity: boolean;
+  readonly atCapacity: boolean;
+  readonly warning: "near_capacity" | "at_capacity" | null;
+}
+
+export interface Stats {
+  readonly items: number;
+  readonly leases: number;
+  readonly onces: number;
+  readonly waits: number;
+  readonly connections: number;
+  readonly sessions: number;
+  readonly commands: number;
+  readonly capacity: Capacity;
+  readonly memory: { readonly rss: number; readonly heapUsed: number; readonly approximateStoreBytes: number };
+  /** Milliseconds since the broker started. */
+  readonly uptime: number;
+}
+
+export interface Health {
+  readonly status: "healthy" | "degraded";
+  readonly uptime: number;
+  readonly timestamp: number;
+  readonly capacity: Capacity;
+  readonly memory: { readonly rss: number; readonly heapUsed: number; readonly heapTotal: number };
+  readonly connections: { readonly open: number; readonly inFlight: number; readonly draining: boolean };
+}
+
+export interface HelloReply {
+  readonly protocol: number;
+  readonly session: { readonly id: string; readonly secret: string; readonly resumed: boolean };
+  readonly holds: readonly Hold[];
+  readonly broker: { readonly version: string; readonly epoch: string; readonly startedAtMs: number };
+  readonly limits: Limits;
+  /** The broker's half of the mutual proof, when the client proved itself with `auth`. */
+  readonly auth?: { readonly proof: string };
+}
+
+/** Every command: what it asks and what it answers. `id` and `action`, `ok` and `error` belong to the envelope. */
+export interface CommandMap {
+  set: {
+    request: {
+      readonly key: string;
+      readonly value: unknown;
+      /** Absent only where the broker or the scope allows it. */
+      readonly ttl?: number;
+      readonly if?: "absent" | "present";
+      /** Only when the key stands at this version. */
+      readonly version?: number;
+      /** The seed's clients gzip large values; kept and given back as a flag. */
+      readonly compressed?: boolean;
+    };
+    reply: { readonly version: number };
+  };
+  get: {
+    request: { readonly key: string; readonly waitMs?: WaitMs };
+    reply: {
+      readonly value: unknown;
+      readonly version: number;
+      /** Milliseconds left to live; absent for a key without a ttl. */
+      readonly ttlMs?: number;
+      readonly compressed?: boolean;
+    };
+  };
+  del: { request: { readonly key: string; readonly version?: number }; reply: { readonly deleted: boolean } };
+  list: {
+    request: { readonly prefix?: string; readonly cursor?: string; readonly limit?: number };
+    reply: { readonly items: Readonly<Record<string, ListedItem>>; readonly cursor?: string };
+  };
+  lease: {
+    request: {
+      readonly key: string;
+      readonly workerId: string;
+      readonly ttl?: number;
+      /** How many numbers there are. Without it the lease never waits. */
+      readonly size?: number;
+      readonly waitMs?: WaitMs;
+      readonly scope?: LeaseScope;
+    };
+    reply: { readonly value: number; readonly fence: number; readonly expiresAtMs?: number };
+  };
+  release: {
+    request: { readonly workerId: string; readonly key?: string };
+    reply: { readonly released: boolean };
+  };
+  once: {
+    request: { readonly key: string; readonly waitMs?: WaitMs };
+    reply:
+      | { readonly value: unknown; readonly version: number; readonly compressed?: boolean }
+      | { readonly leader: true; readonly fence: number };
+  };
+  "once.resolve": {
+    request: { readonly key: string; readonly fence: number; readonly value: unknown; readonly ttl?: number };
+    reply: { readonly version: number };
+  };
+  "once.reject": {
+    request: { readonly key: string; readonly fence: number; readonly reason: string; readonly cacheMs?: number };
+    reply: Record<never, never>;
+  };
+  cancel: { request: { readonly target: number }; reply: { readonly cancelled: boolean } };
+  challenge: { request: Record<never, never>; reply: { readonly nonce: string } };
+  hello: {
+    request: {
+      readonly protocol: number;
+      readonly client?: { readonly name: string; readonly version: string };
+      readonly label?: string;
+      readonly auth?: { readonly nonce: string; readonly proof: string };
+    };
+    reply: HelloReply;
+  };
+  ping: { request: Record<never, never>; reply: { readonly pong: number } };
+  stats: { request: Record<never, never>; reply: { readonly stats: Stats } };
+  health: { request: Record<never, never>; reply: Health };
+  metrics: { request: Record<never, never>; reply: { readonly metrics: string; readonly format: "prometheus" } };
+  ps: { request: Record<never, never>; reply: { readonly sessions: readonly SessionInfo[] } };
+}
+
+export type CommandName = keyof CommandMap;
+export type Request<Name extends CommandName> = CommandMap[Name]["request"];
+export type Reply<Name extends CommandName> = CommandMap[Name]["reply"];
+
+/** A command as parsed: the envelope's `id` and `action` beside the request's own fields. */
+export type Command<Name extends CommandName = CommandName> = {
+  [N in Name]: { readonly action: N; readonly id?: number } & Request<N>;
+}[Name];
+
+/** What the broker says unasked. */
+export interface ClosingPush {
+  readonly push: "closing";
+  readonly code: number;
+  readonly reason: string;
+  readonly retryAfterMs?: number;
+}
+export type Push = ClosingPush;
+
+/** A refused command, as it stands on the wire. */
+export interface ErrorReply {
+  readonly id?: number;
+  readonly ok: false;
+  readonly error: string;
+  readonly message: string;
+  readonly retryable?: boolean;
+  readonly retryAfterMs?: number;
+  readonly details?: Readonly<Record<string, unknown>>;
+}

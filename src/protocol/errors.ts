@@ -1,0 +1,137 @@
+/**
+ * Every way a command, a connection or a start can fail: the code callers branch on, whether trying again can help,
+ * and how far the failure reaches. The one error class both sides throw. Knows nothing of sockets or of any command.
+ */
+
+/** How far a failure reaches. `command`: only the command fails. `connection`: the reply is sent, then the connection is
+ *  closed. `start`: the broker refuses to start. */
+export type Severity = "command" | "connection" | "start";
+
+interface ErrorTraits {
+  readonly retryable: boolean;
+  readonly severity: Severity;
+}
+
+const command: ErrorTraits = { retryable: false, severity: "command" };
+const retryableCommand: ErrorTraits = { retryable: true, severity: "command" };
+
+/** The table of codes. The first block are the seed's, the second ours. */
+export const errorTraits = {
+  not_found: command,
+  expired: command,
+  ttl_required: command,
+  invalid_ttl: command,
+  too_large: command,
+  max_items: command,
+  auth_failed: command,
+  invalid_json: command,
+  unknown_action: command,
+  key_and_worker_required: command,
+  worker_required: command,
+  draining: retryableCommand,
+
+  bad_command: command,
+  exists: command,
+  version_mismatch: command,
+  not_a_number: command,
+  timeout: retryableCommand,
+  cancelled: command,
+  pool_exhausted: retryableCommand,
+  unknown_pool: command,
+  size_mismatch: command,
+  not_owner: command,
+  deadlock: command,
+  producer_failed: command,
+  rate_limited: retryableCommand,
+  barrier_broken: command,
+  no_responder: retryableCommand,
+  responder_failed: command,
+  forbidden: command,
+  too_many_connections: { retryable: true, severity: "connection" },
+  too_many_commands: retryableCommand,
+  too_many_names: retryableCommand,
+  unavailable: retryableCommand,
+  internal: command,
+} as const satisfies Record<string, ErrorTraits>;
+
+/** A failure's code: the only part of an error callers may branch on. */
+export type ErrorCode = keyof typeof errorTraits;
+
+/** True when `code` is one of ours; a newer broker may send one we do not know. */
+export function isErrorCode(code: unknown): code is ErrorCode {
+  return typeof code === "string" && Object.hasOwn(errorTraits, code);
+}
+
+/** What an error may carry besides its code and its text. */
+export interface ErrorExtras {
+  /** Milliseconds after which trying again can help. */
+  readonly retryAfterMs?: number | undefined;
+  /** Facts a program may want: names, counts, outcomes. Never a value, a secret or a token. */
+  readonly details?: Readonly<Record<string, unknown>> | undefined;
+}
+
+/**
+ * The error of the whole product. `message` is action + wanted + actual, for people; `code` is for programs.
+ * It never holds a value, a secret or a token.
+ */
+export class EphemeralError extends Error {
+  override readonly name = "EphemeralError";
+  readonly code: ErrorCode;
+  /** Whether the same command may succeed when tried again. */
+  readonly retryable: boolean;
+  readonly retryAfterMs: number | undefined;
+  readonly details: Readonly<Record<string, unknown>> | undefined;
+
+  constructor(code: ErrorCode, message: string, extras?: ErrorExtras) {
+    super(message);
+    this.code = code;
+    this.retryable = errorTraits[code].retryable;
+    this.retryAfterMs = extras?.retryAfterMs;
+    this.details = extras?.details;
+  }
+}
+
+/** A `bad_command` that names the field, what it should be and what kind of thing came, never its content. */
+export function badField(field: string, wanted: string, actual: unknown): EphemeralError {
+  return new EphemeralError("bad_command", `Cannot read field "${field}": wanted ${wanted}, got ${kindOf(actual)}`, {
+    details: { field },
+  });
+}
+
+/** Type and size of a thing, without its content: what error texts and logs may say of it. */
+export function kindOf(value: unknown): string {
+  if (value === null) return "null";
+  if (value === undefined) return "nothing";
+  if (typeof value === "string") return `a string of ${value.length} characters`;
+  if (Array.isArray(value)) return `an array of ${value.length}`;
+  if (value instanceof Uint8Array) return `${value.byteLength} bytes`;
+  if (typeof value === "number")
+    return Number.isInteger(value) ? "an integer out of range" : "a number that is no integer";
+  return typeof value === "object" ? "an object" : `a ${typeof value}`;
+}
+
+/** Close codes, on a WebSocket close frame and in the `closing` push of both doors. The range is the reconnect rule. */
+export const closeCodes = {
+  shutdown: 3001,
+  expired: 3005,
+  slow: 3008,
+  insufficientState: 3010,
+  noPong: 3012,
+  tooManyRequests: 3013,
+  authFailed: 3500,
+  badRequest: 3501,
+  stale: 3502,
+  kicked: 3503,
+  connectionLimit: 3504,
+  forbidden: 3507,
+} as const;
+
+/** Codes 3000–3499 ask the client to come back; 3500–3999 to stay away. Anything else is a plain loss: come back. */
+export function mayReconnect(closeCode: number): boolean {
+  return closeCode < 3500 || closeCode > 3999;
+}
+
+/** Fails the running command, never the process, when something that should hold does not. */
+export function assert(condition: unknown, shouldHold: string): asserts condition {
+  if (!condition) throw new Error(`Invariant broken: ${shouldHold}`);
+}

@@ -1,0 +1,60 @@
+/**
+ * Every bound of the broker, with its unit last in its name. All of them are settable when a broker starts and told to
+ * each client in the reply to `hello`. Defaults only; the values in force live in the broker's frozen configuration.
+ */
+import { assert } from "./errors.ts";
+
+export const KiB = 1024;
+export const MiB = 1024 * KiB;
+
+/** The bounds and their defaults. Sizes are bytes, durations milliseconds, the rest counts. */
+export const defaultLimits = {
+  /** One frame, its LF or length prefix not counted. */
+  frameBytesMax: 1 * MiB,
+  /** One stored value, as encoded. */
+  valueBytesMax: 256 * KiB,
+  /** One key or name, as UTF-8. */
+  keyBytesMax: 512,
+  /** Live keys. */
+  itemsMax: 10_000,
+  /** Names made on first use: leased keys, once keys and, with their issues, locks, pools, limits, queues, channels. */
+  namesMax: 100_000,
+  /** Commands waiting in the whole broker, and of one session. */
+  waitsMax: 10_000,
+  waitsPerSessionMax: 256,
+  connectionsMax: 10_000,
+  /** Commands of one connection that are not answered yet. */
+  commandsInFlightMax: 1024,
+  /** Bytes said to one connection and not taken by its kernel yet. */
+  outboxBytesMax: 4 * MiB,
+  /** How long a connection's unsent replies may exceed `outboxBytesMax` before it is closed as slow. */
+  stallMs: 10_000,
+  /** The longest time to live anything can be given: 30 days. */
+  ttlMsMax: 30 * 24 * 60 * 60 * 1000,
+  /** How long, and for how many keys, `expired` is answered before `not_found`. */
+  expiredRememberedMs: 30_000,
+  expiredRememberedMax: 10_000,
+} as const satisfies Record<string, number>;
+
+export type Limits = { readonly [Name in keyof typeof defaultLimits]: number };
+
+/** Values nest at most so deep; checked on bytes, before a parser can recurse. */
+export const nestingMax = 64;
+/** Frames in a row that cannot be read before the connection is closed. */
+export const badFramesInARowMax = 3;
+/** Wrong per-message proofs on one connection before it is closed. */
+export const authFailuresMax = 5;
+/** A label is for people: longer ones are cut. */
+export const labelCharactersMax = 200;
+
+/** Fails when bounds contradict each other.
+ *  @throws {Error} naming the relation that does not hold */
+export function assertLimits(limits: Limits): void {
+  for (const [name, value] of Object.entries(limits)) {
+    assert(Number.isSafeInteger(value) && value > 0, `${name} is a positive integer (it is ${value})`);
+  }
+  assert(limits.valueBytesMax < limits.frameBytesMax, "valueBytesMax is below frameBytesMax, so a value fits a frame");
+  assert(limits.keyBytesMax < limits.valueBytesMax, "keyBytesMax is below valueBytesMax");
+  assert(2 * limits.frameBytesMax <= limits.outboxBytesMax, "outboxBytesMax holds at least two frames");
+  assert(limits.waitsPerSessionMax <= limits.waitsMax, "waitsPerSessionMax is at most waitsMax");
+}
