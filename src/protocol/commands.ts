@@ -178,9 +178,9 @@ export type CommandName = keyof CommandMap;
 export type Request<Name extends CommandName> = CommandMap[Name]["request"];
 export type Reply<Name extends CommandName> = CommandMap[Name]["reply"];
 
-/** A command as parsed: the envelope's `id` and `action` beside the request's own fields. */
+/** A command as parsed: the envelope, and the request's own fields apart from it. */
 export type Command<Name extends CommandName = CommandName> = {
-  [N in Name]: { readonly action: N; readonly id?: number } & Request<N>;
+  [N in Name]: { readonly action: N; readonly id: number | undefined; readonly request: Request<N> };
 }[Name];
 
 /** What the broker says unasked. */

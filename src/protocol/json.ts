@@ -1,0 +1,147 @@
+/**
+ * The JSON codec: one object a frame, bytes as `{"$binary":"<base64>"}`, nesting bounded before a parser sees the text.
+ * Values the broker keeps stay JSON text from the frame they came in to the frame they leave in.
+ */
+import { Encoded } from "./commands.ts";
+import { EphemeralError, kindOf } from "./errors.ts";
+import { nestingMax } from "./limits.ts";
+
+const utf8 = new TextDecoder("utf-8", { fatal: true, ignoreBOM: true });
+
+/** Reads one frame as one object.
+ *  @throws {EphemeralError} `invalid_json` for bytes that are no UTF-8, text that is no JSON, anything but an object, and
+ *  nesting over 64 */
+export function decodeJson(frame: Uint8Array): Record<string, unknown> {
+  if (isNestedOver(frame, nestingMax)) throw invalidJson(`nesting is over ${nestingMax}`);
+  let message: unknown;
+  try {
+    message = JSON.parse(utf8.decode(frame));
+  } catch {
+    throw invalidJson(`${frame.length} bytes are no JSON in UTF-8`);
+  }
+  if (typeof message !== "object" || message === null || Array.isArray(message)) {
+    throw invalidJson(`wanted an object, got ${kindOf(message)}`);
+  }
+  // An object that is neither null nor an array has string keys only.
+  return message as Record<string, unknown>;
+}
+
+function invalidJson(actual: string): EphemeralError {
+  return new EphemeralError("invalid_json", `Cannot read frame: ${actual}`);
+}
+
+/** Writes one message as one line, its LF included. Member names are the vocabulary's own and need no escaping. */
+export function encodeJson(message: object): string {
+  let line = "{";
+  for (const [name, value] of Object.entries(message)) {
+    if (value === undefined) continue;
+    line += `${line.length > 1 ? "," : ""}"${name}":${memberText(value)}`;
+  }
+  return `${line}}\n`;
+}
+
+function memberText(value: unknown): string {
+  if (typeof value === "number" || typeof value === "boolean") return `${value}`;
+  if (value instanceof Encoded) {
+    if (typeof value.data === "string") return value.data;
+    throw new EphemeralError("internal", "Cannot write value: it was stored as MessagePack and no transcoder is here");
+  }
+  return JSON.stringify(value);
+}
+
+const backslash = 0x5c;
+const quote = 0x22;
+
+/** Whether brackets nest deeper than `depthMax`, by one pass over the bytes. Text with so few brackets that it cannot is
+ *  told by counting alone. */
+function isNestedOver(frame: Uint8Array, depthMax: number): boolean {
+  let openers = 0;
+  // `[` and `{` differ in the bit 0x20 alone.
+  for (let index = 0; index < frame.length; index++) if (((frame[index] ?? 0) | 0x20) === 0x7b) openers++;
+  if (openers <= depthMax) return false;
+
+  let depth = 0;
+  let inString = false;
+  for (let index = 0; index < frame.length; index++) {
+    const byte = frame[index] ?? 0;
+    if (inString) {
+      if (byte === backslash) index++;
+      else if (byte === quote) inString = false;
+    } else if (byte === quote) inString = true;
+    else if ((byte | 0x20) === 0x7b && ++depth > depthMax) return true;
+    else if ((byte | 0x20) === 0x7d) depth--;
+  }
+  return false;
+}
+
+/** An object whose only key is `$`…`$binary` would be taken for bytes: it travels with one `$` more. */
+const escapedKey = /^\$+binary$/;
+
+/** A caller's value as JSON text: plain JSON plus `Uint8Array`. Members that are undefined are left out, as JSON does.
+ *  @throws {EphemeralError} `bad_command` for what JSON cannot carry: Date, Map, bigint, NaN, functions, symbols, undefined,
+ *  cycles and nesting over 64 */
+export function jsonText(value: unknown): string {
+  if (typeof value === "string" || typeof value === "boolean" || value === null) return JSON.stringify(value);
+  return JSON.stringify(toJsonValue(value, 0));
+}
+
+function toJsonValue(value: unknown, depth: number): unknown {
+  if (typeof value === "string" || typeof value === "boolean" || value === null) return value;
+  if (typeof value === "number") {
+    if (Number.isFinite(value)) return value;
+    throw notJson(`${value}`);
+  }
+  if (typeof value !== "object") throw notJson(typeof value);
+  if (depth > nestingMax - 2) throw notJson(`an object nested over ${nestingMax} deep, or a cycle`);
+  if (value instanceof Uint8Array) return { $binary: base64(value) };
+  if (Array.isArray(value)) return Array.from(value, (item) => toJsonValue(item, depth + 1));
+  const prototype: unknown = Object.getPrototypeOf(value);
+  if (prototype !== null && Object.getPrototypeOf(prototype) !== null) throw notJson(`a ${value.constructor.name}`);
+  return toJsonObject(value, depth);
+}
+
+function toJsonObject(value: object, depth: number): object {
+  const members = Object.entries(value).filter(([, member]) => member !== undefined);
+  const only = members.length === 1 ? members[0] : undefined;
+  if (only !== undefined && escapedKey.test(only[0])) return { [`$${only[0]}`]: toJsonValue(only[1], depth + 1) };
+  // fromEntries defines own members, so that a key named __proto__ stays one.
+  return Object.fromEntries(members.map(([name, member]) => [name, toJsonValue(member, depth + 1)]));
+}
+
+function notJson(actual: string): EphemeralError {
+  return new EphemeralError("bad_command", `Cannot send value: wanted JSON or a Uint8Array, got ${actual}`);
+}
+
+/** The caller's value again: `$binary` members become bytes, one `$` is taken off escaped ones. Values without either come
+ *  back as they are. */
+export function fromJsonValue(value: unknown): unknown {
+  if (typeof value !== "object" || value === null) return value;
+  if (Array.isArray(value)) return value.map(fromJsonValue);
+  const members = Object.entries(value);
+  const only = members.length === 1 ? members[0] : undefined;
+  if (only !== undefined && escapedKey.test(only[0])) {
+    const [name, member] = only;
+    if (name === "$binary") return typeof member === "string" ? bytesOf(member) : value;
+    return { [name.slice(1)]: fromJsonValue(member) };
+  }
+  return Object.fromEntries(members.map(([name, member]) => [name, fromJsonValue(member)]));
+}
+
+/** Characters handed to `fromCharCode` at once: its arguments travel on the stack. */
+const charactersAtOnce = 8192;
+
+function base64(bytes: Uint8Array): string {
+  let binary = "";
+  for (let start = 0; start < bytes.length; start += charactersAtOnce) {
+    binary += String.fromCharCode(...bytes.subarray(start, start + charactersAtOnce));
+  }
+  return btoa(binary);
+}
+
+function bytesOf(text: string): Uint8Array {
+  try {
+    return Uint8Array.from(atob(text), (character) => character.charCodeAt(0));
+  } catch {
+    throw invalidJson("a $binary member is no base64");
+  }
+}

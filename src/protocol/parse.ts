@@ -1,0 +1,220 @@
+/**
+ * `unknown` in, a checked command out: one hand-written parser a command, nothing trusted before. Fields we do not know are
+ * left alone, so that older and newer clients can talk to us. Checks shape and range; what needs state is the engine's.
+ */
+import type { Command, CommandName, LeaseScope, Request, WaitMs } from "./commands.ts";
+import { badField, EphemeralError } from "./errors.ts";
+import { type Limits, labelCharactersMax } from "./limits.ts";
+
+type Fields = Readonly<Record<string, unknown>>;
+type Parsers = { readonly [Name in CommandName]: (fields: Fields, limits: Limits) => Request<Name> };
+
+const empty = Object.freeze({});
+const parseNothing = (): Record<never, never> => empty;
+
+const parsers: Parsers = {
+  set: (fields, limits) => ({
+    key: readKey(fields, "key", limits),
+    value: readValue(fields),
+    ...optional("ttl", readTtl(fields, limits)),
+    ...optional("if", readOneOf(fields, "if", ["absent", "present"] as const)),
+    ...optional("version", readOptionalInteger(fields, "version", 0)),
+    ...(fields.compressed === true ? { compressed: true } : {}),
+  }),
+  get: (fields, limits) => ({ key: readKey(fields, "key", limits), waitMs: readWaitMs(fields, limits) }),
+  del: (fields, limits) => ({
+    key: readKey(fields, "key", limits),
+    ...optional("version", readOptionalInteger(fields, "version", 0)),
+  }),
+  list: (fields) => ({
+    ...optional("prefix", readOptionalString(fields, "prefix")),
+    ...optional("cursor", readOptionalString(fields, "cursor")),
+    ...optional("limit", readOptionalInteger(fields, "limit", 1)),
+  }),
+  lease: (fields, limits) => {
+    if (!fields.key || !fields.workerId)
+      throw missing("key_and_worker_required", "Cannot lease: wanted key and workerId");
+    return {
+      key: readKey(fields, "key", limits),
+      workerId: readKey(fields, "workerId", limits),
+      ...optional("ttl", readTtl(fields, limits) || undefined),
+      ...optional("size", readOptionalInteger(fields, "size", 1)),
+      waitMs: readWaitMs(fields, limits),
+      ...optional("scope", readOneOf<LeaseScope>(fields, "scope", ["ttl", "session"])),
+    };
+  },
+  release: (fields, limits) => {
+    if (!fields.workerId) throw missing("worker_required", "Cannot release: wanted workerId");
+    return {
+      workerId: readKey(fields, "workerId", limits),
+      ...(isAbsent(fields.key) ? {} : { key: readKey(fields, "key", limits) }),
+    };
+  },
+  once: (fields, limits) => ({ key: readKey(fields, "key", limits), waitMs: readWaitMs(fields, limits) }),
+  "once.resolve": (fields, limits) => ({
+    key: readKey(fields, "key", limits),
+    fence: readInteger(fields, "fence", 0),
+    value: readValue(fields),
+    ...optional("ttl", readTtl(fields, limits)),
+  }),
+  "once.reject": (fields, limits) => ({
+    key: readKey(fields, "key", limits),
+    fence: readInteger(fields, "fence", 0),
+    reason: readString(fields, "reason"),
+    ...optional("cacheMs", readOptionalInteger(fields, "cacheMs", 0, limits.ttlMsMax)),
+  }),
+  cancel: (fields) => ({ target: readInteger(fields, "target", 0) }),
+  challenge: parseNothing,
+  hello: parseHello,
+  ping: parseNothing,
+  stats: parseNothing,
+  health: parseNothing,
+  metrics: parseNothing,
+  ps: parseNothing,
+};
+
+/** The command's id when it can be read, so that even a refusal can carry it. */
+export function readCommandId(message: Fields): number | undefined {
+  return isId(message.id) ? message.id : undefined;
+}
+
+/** Turns a frame's object into a command.
+ *  @throws {EphemeralError} `unknown_action`, `bad_command` naming the field, or the code the command's own contract gives
+ *  (`invalid_ttl`, `key_and_worker_required`, `worker_required`) */
+export function parseCommand(message: Fields, limits: Limits): Command {
+  const { id, action } = message;
+  if (!isAbsent(id) && !isId(id)) throw badField("id", "an integer from 0 to 2^53-1", id);
+  if (typeof action !== "string" || !isCommandName(action)) {
+    throw new EphemeralError("unknown_action", `Cannot run command: there is no action ${nameForPeople(action)}`);
+  }
+  const request = parsers[action](message, limits);
+  // The table pairs each action with the request of the same name; the compiler cannot follow the pair through the lookup.
+  return { action, id: isId(id) ? id : undefined, request } as Command;
+}
+
+function isId(id: unknown): id is number {
+  return typeof id === "number" && Number.isSafeInteger(id) && id >= 0;
+}
+
+function isCommandName(action: string): action is CommandName {
+  return Object.hasOwn(parsers, action);
+}
+
+/** An action is no secret, but it is a stranger's text: short and quoted, or only its kind. */
+function nameForPeople(action: unknown): string {
+  return typeof action === "string" && action.length <= 40 ? JSON.stringify(action) : "of that kind";
+}
+
+function parseHello(fields: Fields): Request<"hello"> {
+  return {
+    protocol: readInteger(fields, "protocol", 1),
+    ...optional("client", readClient(fields.client)),
+    ...optional("label", readOptionalString(fields, "label")?.slice(0, labelCharactersMax)),
+    ...optional("auth", readAuth(fields.auth)),
+  };
+}
+
+function readClient(client: unknown): Request<"hello">["client"] {
+  if (isAbsent(client)) return undefined;
+  const fields = readObject(client, "client");
+  return {
+    name: readString(fields, "name").slice(0, labelCharactersMax),
+    version: readString(fields, "version").slice(0, labelCharactersMax),
+  };
+}
+
+function readAuth(auth: unknown): Request<"hello">["auth"] {
+  if (isAbsent(auth)) return undefined;
+  const fields = readObject(auth, "auth");
+  return { nonce: readString(fields, "nonce"), proof: readString(fields, "proof") };
+}
+
+function readObject(value: unknown, name: string): Fields {
+  if (typeof value !== "object" || value === null || Array.isArray(value)) throw badField(name, "an object", value);
+  // An object that is neither null nor an array has string keys only.
+  return value as Fields;
+}
+
+function isAbsent(value: unknown): value is undefined | null {
+  return value === undefined || value === null;
+}
+
+/** A member that is there only when it has a value. */
+function optional<Name extends string, T>(name: Name, value: T | undefined): { readonly [N in Name]?: T } {
+  // A computed key widens to string; the literal is the only key set.
+  return (value === undefined ? empty : { [name]: value }) as { readonly [N in Name]?: T };
+}
+
+function missing(code: "key_and_worker_required" | "worker_required", message: string): EphemeralError {
+  return new EphemeralError(code, message);
+}
+
+function readValue(fields: Fields): unknown {
+  if (fields.value === undefined) throw badField("value", "a value (null is one)", undefined);
+  return fields.value;
+}
+
+/** Keys and names: well-formed text of 1 to `keyBytesMax` bytes. */
+function readKey(fields: Fields, name: string, limits: Limits): string {
+  const key = fields[name];
+  const wanted = `text of 1 to ${limits.keyBytesMax} bytes`;
+  if (typeof key !== "string" || key.length === 0) throw badField(name, wanted, key);
+  // A UTF-16 unit takes at most three bytes of UTF-8, so most keys need no counting.
+  if (key.length * 3 > limits.keyBytesMax && utf8Bytes(key) > limits.keyBytesMax) throw badField(name, wanted, key);
+  if (!key.isWellFormed()) throw badField(name, `${wanted}, without lone surrogates`, key);
+  return key;
+}
+
+function utf8Bytes(text: string): number {
+  let bytes = 0;
+  for (const character of text) {
+    const point = character.codePointAt(0) ?? 0;
+    bytes += point < 0x80 ? 1 : point < 0x800 ? 2 : point < 0x10000 ? 3 : 4;
+  }
+  return bytes;
+}
+
+function readString(fields: Fields, name: string): string {
+  const value = fields[name];
+  if (typeof value !== "string") throw badField(name, "text", value);
+  return value;
+}
+
+function readOptionalString(fields: Fields, name: string): string | undefined {
+  return isAbsent(fields[name]) ? undefined : readString(fields, name);
+}
+
+function readInteger(fields: Fields, name: string, min: number, max = Number.MAX_SAFE_INTEGER): number {
+  const value = fields[name];
+  if (typeof value !== "number" || !Number.isSafeInteger(value) || value < min || value > max) {
+    throw badField(name, `an integer from ${min} to ${max}`, value);
+  }
+  return value;
+}
+
+function readOptionalInteger(fields: Fields, name: string, min: number, max?: number): number | undefined {
+  return isAbsent(fields[name]) ? undefined : readInteger(fields, name, min, max);
+}
+
+/** Milliseconds to live. Zero passes: what it means is the command's to say. */
+function readTtl(fields: Fields, limits: Limits): number | undefined {
+  const { ttl } = fields;
+  if (isAbsent(ttl)) return undefined;
+  if (typeof ttl === "number" && Number.isSafeInteger(ttl) && ttl >= 0 && ttl <= limits.ttlMsMax) return ttl;
+  throw new EphemeralError("invalid_ttl", `Cannot use ttl: wanted whole milliseconds up to ${limits.ttlMsMax}`, {
+    details: { field: "ttl" },
+  });
+}
+
+/** 0 when absent: answer now. */
+function readWaitMs(fields: Fields, limits: Limits): WaitMs {
+  return readOptionalInteger(fields, "waitMs", -1, limits.ttlMsMax) ?? 0;
+}
+
+function readOneOf<T extends string>(fields: Fields, name: string, allowed: readonly T[]): T | undefined {
+  const value = fields[name];
+  if (isAbsent(value)) return undefined;
+  const found = allowed.find((candidate) => candidate === value);
+  if (found === undefined) throw badField(name, `one of ${allowed.join(", ")}`, value);
+  return found;
+}
