@@ -1,0 +1,182 @@
+/**
+ * The style guide as rules: each takes one file and says what breaks it. Everything a person would otherwise have to
+ * remember in a review. Knows nothing of the file system; `tidy.test.ts` feeds it and shows that each rule can fail.
+ */
+import { SourceFile } from "./source-file.ts";
+
+/** What is wrong, in words; empty when nothing is. */
+type Rule = (file: SourceFile) => readonly string[];
+
+const fileLinesMax = 300;
+const functionLinesMax = 69;
+const openingLines = { min: 2, max: 6 };
+
+interface Layer {
+  /** Folders of `src` it may import besides its own. */
+  readonly folders: readonly string[];
+  /** What else it may import; undefined for anything. */
+  readonly packages?: RegExp;
+}
+
+/** Which way the layers point. A folder that is not here may not exist. */
+const layers: Readonly<Record<string, Layer>> = {
+  protocol: { folders: [], packages: /(?!)/ },
+  msgpack: { folders: ["protocol"], packages: /^@msgpack\/msgpack$/ },
+  engine: { folders: ["protocol"], packages: /(?!)/ },
+  broker: { folders: ["engine", "protocol", "msgpack"] },
+  client: { folders: ["protocol"], packages: /^node:/ },
+  local: { folders: ["client", "engine", "protocol"] },
+  integrations: { folders: ["client", "protocol"] },
+  cli: { folders: ["broker", "client", "protocol"] },
+};
+
+export const rules = {
+  layersPointOneWay(file) {
+    const folder = folderOf(file.path);
+    if (folder === undefined) return [];
+    const layer = layers[folder];
+    if (layer === undefined) return [`src/${folder} is no layer`];
+    return file.imports.flatMap((name) => {
+      if (!name.startsWith(".")) {
+        return (layer.packages ?? /^/).test(name) ? [] : [`src/${folder} may not import "${name}"`];
+      }
+      const target = resolve(file.path, name);
+      if (!target.startsWith("src/")) return target === "package.json" ? [] : [`"${name}" leaves src`];
+      const wanted = folderOf(target) ?? "";
+      return wanted === folder || layer.folders.includes(wanted) ? [] : [`src/${folder} may not import src/${wanted}`];
+    });
+  },
+
+  opensWithComment(file) {
+    if (!isOurs(file.path)) return [];
+    const comment = /^(?:#!.*\n)?\/\*\*([\s\S]*?)\*\//.exec(file.text)?.[1];
+    if (comment === undefined)
+      return ["does not open with a /** comment */ that says what it owns and refuses to know"];
+    const said = comment.split("\n").filter((line) => /[^\s*]/.test(line)).length;
+    return said >= openingLines.min && said <= openingLines.max
+      ? []
+      : [`opening comment has ${said} lines, wanted 2 to 6`];
+  },
+
+  filesAreShort(file) {
+    const lines = file.text.trimEnd().split("\n").length;
+    return !isSource(file.path) || lines <= fileLinesMax ? [] : [`${lines} lines, at most ${fileLinesMax}`];
+  },
+
+  functionsAreShort(file) {
+    if (!isSource(file.path)) return [];
+    const long = file.blocks.filter((block) => block.lines > functionLinesMax);
+    return long.map((block) => `line ${block.line}: a function of ${block.lines} lines, at most ${functionLinesMax}`);
+  },
+
+  noDefaultExports: (file) =>
+    isSource(file.path) ? hits(file, /\bexport\s+default\b|\bas\s+default\b/g, "default export") : [],
+
+  noBarrels(file) {
+    if (!isSource(file.path)) return [];
+    const stars = hits(file, /\bexport\s+\*/g, "export *");
+    const own = file.code
+      .replace(/\b(?:import|export)\b[^;"']*?\bfrom\s*["'] *["']\s*;?/g, "")
+      .replace(/\bimport\s*["'] *["']\s*;?/g, "");
+    return own.trim() === "" ? [...stars, "holds nothing but re-exports"] : stars;
+  },
+
+  namesSayWhat(file) {
+    if (!isOurs(file.path)) return [];
+    const vague = /(^|\/)(utils?|helpers?|common|misc)(\.|\/)/.test(file.path) ? ["a file name that says nothing"] : [];
+    const words = /\b(?:\w*Manager|handleData|utils|helpers|opts|doSet|checkIf[A-Z]\w*)\b/g;
+    return [...vague, ...hits(file, words, "a name that says nothing")];
+  },
+
+  importsNameTheFile(file) {
+    const vague = file.imports.filter(
+      (name) => name.startsWith(".") && !/\.(?:ts|js|mjs|json|txt|sh|lua|html)$/.test(name),
+    );
+    return vague.map((name) => `"${name}" lacks its .ts`);
+  },
+
+  exitAndArgvInCommandLine(file) {
+    if (!isSource(file.path) || file.path.startsWith("src/cli/")) return [];
+    const indirect = file.imports.filter((name) => /^(?:node:)?process$/.test(name)).map((name) => `imports "${name}"`);
+    const direct = /\bprocess\s*\.\s*(?:exit|exitCode|argv|abort)\b|\bBun\s*\.\s*argv\b/g;
+    return [...indirect, ...hits(file, direct, "process exit or argv outside src/cli")];
+  },
+
+  environmentHasThreeReaders(file) {
+    const readers = /^src\/(?:cli\/settings\.ts|client\/environment\.ts|integrations\/)/;
+    if (!isSource(file.path) || readers.test(file.path)) return [];
+    return hits(file, /\b(?:process|Bun)\s*\.\s*env\b|\bmeta\s*\.\s*env\b/g, "reads the environment");
+  },
+
+  timeAndChanceAreHandedIn(file) {
+    if (!/^src\/(?:engine|broker|protocol)\//.test(file.path) || file.path === "src/engine/clock.ts") return [];
+    return hits(
+      file,
+      /\bDate\s*\.\s*now\b|\bnew\s+Date\s*\(\s*\)|\bMath\s*\.\s*random\b|\bperformance\s*\.\s*now\b/g,
+      "its own clock or dice",
+    );
+  },
+
+  noAny: (file) => hits(file, /(?:[:<,|&]\s*|\bas\s+)any\b(?!\s*[:(?])/g, "any"),
+
+  noSilencedCompiler(file) {
+    const silenced = isSource(file.path) ? /@ts-(?:ignore|nocheck|expect-error)/g : /@ts-(?:ignore|nocheck)/g;
+    return hitsInText(file, silenced, "silences the compiler");
+  },
+
+  noPostponedWork: (file) => hitsInText(file, /\b(?:TO{1}DO|FIX{1}ME|X{3}|HAC{1}K)\b/g, "postponed work"),
+
+  noHalfRunSuites: (file) =>
+    file.path.startsWith("test/") ? hits(file, /\b(?:test|describe|it)\.(?:only|todo)\b/g, "hides other tests") : [],
+
+  privateMeansPrivate: (file) =>
+    isSource(file.path) ? hits(file, /^\s*(?:private|protected|public)\s+[\w#]/gm, "write #private") : [],
+
+  secretsAreComparedInConstantTime(file) {
+    if (!isSource(file.path)) return [];
+    const secret = /(?:^|[.#?]|[a-z])(?:proof|hmac|secret|nonce|token)$/i;
+    const harmless = /^(?:undefined|null|""|''|0|false|true)$/;
+    const comparisons = file.code.matchAll(/(typeof\s+)?([\w.#?!]+)\s*[!=]==?\s*([\w.#?]+|"[^"]*"|'[^']*')/g);
+    return [...comparisons].flatMap(([whole, kind, left = "", right = ""]) => {
+      if (kind !== undefined || harmless.test(left) || harmless.test(right)) return [];
+      return secret.test(left) || secret.test(right) ? [`"${whole}" takes a time that tells the secret`] : [];
+    });
+  },
+
+  noMachinePaths: (file) => hitsInText(file, /(?<![\w.~*-])\/(?:work|root)\/[\w.]/g, "a path of one machine"),
+} as const satisfies Record<string, Rule>;
+
+export type RuleName = keyof typeof rules;
+
+/** All that is wrong with a file, each complaint with the rule's name. */
+export function complaintsAbout(path: string, text: string): readonly string[] {
+  const file = new SourceFile(path, text);
+  return Object.entries<Rule>(rules).flatMap(([name, rule]) => rule(file).map((text) => `${path}: ${text} (${name})`));
+}
+
+function isSource(path: string): boolean {
+  return path.startsWith("src/");
+}
+
+function isOurs(path: string): boolean {
+  return isSource(path) || path.startsWith("test/support/");
+}
+
+/** The layer a file of `src` belongs to; undefined outside. */
+function folderOf(path: string): string | undefined {
+  return isSource(path) ? (path.split("/")[1] ?? "") : undefined;
+}
+
+function resolve(from: string, name: string): string {
+  return new URL(name, `file:///${from}`).pathname.slice(1);
+}
+
+function hits(file: SourceFile, pattern: RegExp, what: string): readonly string[] {
+  return [...file.code.matchAll(pattern)].map(
+    (match) => `line ${file.lineAt(match.index)}: ${what} (${match[0].trim()})`,
+  );
+}
+
+function hitsInText(file: SourceFile, pattern: RegExp, what: string): readonly string[] {
+  return [...file.text.matchAll(pattern)].map((match) => `line ${file.lineAt(match.index)}: ${what} (${match[0]})`);
+}
