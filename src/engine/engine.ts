@@ -67,8 +67,10 @@ export interface LeaseRequest {
   readonly key: string;
   readonly workerId: string;
   readonly ttlMs: number | undefined;
+  /** How many numbers the key has: the first size given holds while one of them is held. Without it the lease never waits. */
   readonly size: number | undefined;
-  readonly scope: LeaseScope;
+  /** Undefined: "ttl" for a new lease; a renewal keeps the scope it has, and only the session it was granted to changes it. */
+  readonly scope: LeaseScope | undefined;
 }
 
 export interface Lease {
@@ -123,7 +125,7 @@ export interface EngineStats {
 }
 
 export interface Engine {
-  /** Stores `value` under `key` and wakes whoever waits for it. Replaces value, ttl and version of a key that exists.
+  /** Stores `value` under `key` and wakes whoever waits for it, in `get` or in `once`. Replaces value, ttl and version of a key that exists.
    *  @throws {EphemeralError} `exists` with `if: "absent"`, `not_found` with `if: "present"` or a version on no key,
    *  `version_mismatch`, `max_items` for a new key past the bound */
   set(request: SetRequest): Awaitable<{ readonly version: number }>;
@@ -138,35 +140,44 @@ export interface Engine {
   /** Live keys in the order they were first set, a page at a time. Keys set while paging may or may not be seen. */
   list(request: ListRequest): Awaitable<ListPage>;
 
-  /** Takes the lowest free number of `key` for `workerId`, or renews the one it holds. An ended lease counts as free at once.
-   *  @throws {EphemeralError} `pool_exhausted` when all `size` numbers are held and `waitMs` is 0, `timeout`, `cancelled`,
-   *  `size_mismatch` when the live size differs, `not_owner` for another session's session-scoped lease of that worker */
+  /** Takes the lowest free number of `key` for `workerId`, or renews the one it holds: same number, same fence, new ttl.
+   *  A worker that waits and comes to hold the key meanwhile is answered with a renewal. A number whose lease ended goes to
+   *  the first waiter in the same call.
+   *  @throws {EphemeralError} `pool_exhausted` when all `size` numbers are held and it may not wait, `timeout`, `cancelled`,
+   *  `size_mismatch` when the live size differs, `not_owner` for another session's session-scoped lease of that worker,
+   *  `too_many_names`, `too_many_commands` */
   lease(request: LeaseRequest, waiting: Waiting): Awaitable<Lease>;
 
-  /** @throws {EphemeralError} `bad_command` naming the keys when the worker holds several and none is named, `not_owner` */
+  /** Frees all that is named, or nothing when one of them belongs to another session.
+   *  @throws {EphemeralError} `bad_command` naming the keys when the worker holds several and none is named, `not_owner` */
   release(request: LeaseReleaseRequest, caller: Caller): Awaitable<{ readonly released: boolean }>;
 
   /** The value of `key`, or the turn to produce it. Exactly one session leads; the others wait for its outcome, and when it
-   *  ends without one the first of them leads. A value set under the key by other means serves the waiters too.
-   *  @throws {EphemeralError} `producer_failed` with the leader's reason, `timeout`, `cancelled` */
+   *  ends without one the first of them leads. A value set under the key by other means serves the waiters too. With
+   *  `waitMs` 0 the answer to all but the leader is `timeout` at once.
+   *  @throws {EphemeralError} `producer_failed` with the leader's reason, `timeout`, `cancelled`, `too_many_names`,
+   *  `too_many_commands` */
   once(key: string, waiting: Waiting): Awaitable<OnceOutcome>;
 
-  /** Publishes the leader's value as an ordinary key. @throws {EphemeralError} `not_owner` when `fence` does not lead */
+  /** Publishes the leader's value as an ordinary key. When it cannot be stored the leader goes on leading.
+   *  @throws {EphemeralError} `not_owner` when `fence` does not lead, and what `set` throws */
   onceResolve(resolution: OnceResolution): Awaitable<{ readonly version: number }>;
 
-  /** Fails whoever waits for the leader. @throws {EphemeralError} `not_owner` when `fence` does not lead */
+  /** Fails whoever waits for the leader, and with `cacheMs` whoever asks so long after, unless a value is set meanwhile.
+   *  @throws {EphemeralError} `not_owner` when `fence` does not lead */
   onceReject(rejection: OnceRejection): Awaitable<void>;
 
   /** Frees everything `caller` holds in the session's name and ends its waits, handing on what others wait for. */
   endSession(caller: Caller): Awaitable<void>;
 
-  /** What `sessionId` holds, oldest first. */
+  /** What `sessionId` was granted and holds, oldest first: leaderships, and leases of either scope (one of scope "ttl" is
+   *  nobody's once the session has ended). A lease's id is `key/workerId`. */
   holdsOf(sessionId: string): Awaitable<readonly HeldBySession[]>;
   /** What `sessionId` waits for, oldest first. */
   waitsOf(sessionId: string): Awaitable<readonly WaitInfo[]>;
 
   stats(): Awaitable<EngineStats>;
 
-  /** Ends every wait with `unavailable` and drops all state. */
+  /** Ends every wait with `unavailable` and drops all state; every later command is refused the same way. */
   close(): Awaitable<void>;
 }

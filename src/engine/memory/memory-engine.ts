@@ -1,0 +1,167 @@
+/**
+ * The engine of one broker, in its memory. Wires the parts and sweeps before every command, so that what has passed its
+ * deadline is gone for all of them alike. Synchronous: a method answers with a plain value, and with a promise only when
+ * the command really waits. No code of a caller runs inside a call: waits are settled through promises.
+ */
+import { EphemeralError } from "../../protocol/errors.ts";
+import type { Limits } from "../../protocol/limits.ts";
+import type { Clock } from "../clock.ts";
+import type {
+  Awaitable,
+  Caller,
+  Engine,
+  EngineStats,
+  HeldBySession,
+  Lease,
+  LeaseReleaseRequest,
+  LeaseRequest,
+  ListPage,
+  ListRequest,
+  OnceOutcome,
+  OnceRejection,
+  OnceResolution,
+  SetRequest,
+  StoredValue,
+  WaitInfo,
+  Waiting,
+} from "../engine.ts";
+import { ExpiryHeap } from "./expiry-heap.ts";
+import { Keyspace } from "./keyspace.ts";
+import { Leases } from "./leases.ts";
+import { Onces } from "./once.ts";
+import { Waits } from "./wait-queue.ts";
+
+/** Fences grow across restarts: a broker would have to grant a thousand holds a millisecond to be overtaken. */
+const fencesPerMs = 1000;
+
+export class MemoryEngine implements Engine {
+  readonly #limits: Limits;
+  readonly #expiries: ExpiryHeap;
+  readonly #waits: Waits;
+  readonly #keyspace: Keyspace;
+  readonly #leases: Leases;
+  readonly #onces: Onces;
+  /** The last one given out. */
+  #fence: number;
+  #isClosed = false;
+
+  constructor({ clock, limits }: { clock: Clock; limits: Limits }) {
+    const expiries = new ExpiryHeap(clock);
+    const waits = new Waits({ expiries, limits });
+    const nextFence = (): number => ++this.#fence;
+    const requireName = (name: string): void => this.#requireName(name);
+    this.#fence = clock.nowMs() * fencesPerMs;
+    this.#limits = limits;
+    this.#expiries = expiries;
+    this.#waits = waits;
+    this.#keyspace = new Keyspace({ expiries, limits, waits });
+    this.#leases = new Leases({ expiries, limits, waits, nextFence, requireName });
+    this.#onces = new Onces({ expiries, waits, keyspace: this.#keyspace, nextFence, requireName });
+  }
+
+  set(request: SetRequest): { readonly version: number } {
+    const nowMs = this.#now();
+    const answer = this.#keyspace.set(request, nowMs);
+    this.#onces.valueSet(request.key, nowMs);
+    return answer;
+  }
+
+  get(key: string, waiting: Waiting): Awaitable<StoredValue> {
+    return this.#keyspace.get(key, waiting, this.#now());
+  }
+
+  del(key: string, version: number | undefined): { readonly deleted: boolean } {
+    this.#now();
+    return this.#keyspace.del(key, version);
+  }
+
+  list(request: ListRequest): ListPage {
+    this.#now();
+    return this.#keyspace.list(request);
+  }
+
+  lease(request: LeaseRequest, waiting: Waiting): Awaitable<Lease> {
+    return this.#leases.lease(request, waiting, this.#now());
+  }
+
+  release(request: LeaseReleaseRequest, caller: Caller): { readonly released: boolean } {
+    return this.#leases.release(request, caller, this.#now());
+  }
+
+  once(key: string, waiting: Waiting): Awaitable<OnceOutcome> {
+    return this.#onces.once(key, waiting, this.#now());
+  }
+
+  /** When the value cannot be stored, the turn stays with its leader. */
+  onceResolve({ key, fence, value, ttlMs }: OnceResolution): { readonly version: number } {
+    const nowMs = this.#now();
+    const turn = this.#onces.requireTurn(key, fence);
+    const answer = this.#keyspace.set({ key, value, ttlMs, compressed: false }, nowMs);
+    this.#onces.resolved(turn);
+    this.#onces.valueSet(key, nowMs);
+    return answer;
+  }
+
+  onceReject(rejection: OnceRejection): void {
+    this.#onces.reject(rejection, this.#now());
+  }
+
+  /** Waits end first, so that nothing is handed to the session that goes. */
+  endSession({ id, label }: Caller): void {
+    const nowMs = this.#expiries.sweep();
+    const reason = new EphemeralError("cancelled", `Cannot go on waiting: the session ${label ?? id} has ended`);
+    this.#waits.endSession(id, reason);
+    this.#leases.endSession(id, nowMs);
+    this.#onces.endSession(id, nowMs);
+  }
+
+  holdsOf(sessionId: string): readonly HeldBySession[] {
+    this.#expiries.sweep();
+    const holds = [...this.#leases.holdsOf(sessionId), ...this.#onces.holdsOf(sessionId)];
+    return holds.sort((a, b) => a.fence - b.fence);
+  }
+
+  waitsOf(sessionId: string): readonly WaitInfo[] {
+    this.#expiries.sweep();
+    return this.#waits.of(sessionId);
+  }
+
+  stats(): EngineStats {
+    this.#expiries.sweep();
+    return {
+      items: this.#keyspace.size,
+      leases: this.#leases.size,
+      onces: this.#onces.size,
+      waits: this.#waits.size,
+      storeBytes: this.#keyspace.storeBytes,
+      itemsExpired: this.#keyspace.expiredCount,
+      leasesExpired: this.#leases.expiredCount,
+    };
+  }
+
+  close(): void {
+    this.#isClosed = true;
+    this.#waits.failAll(closed());
+    this.#expiries.clear();
+    this.#keyspace.clear();
+    this.#leases.clear();
+    this.#onces.clear();
+  }
+
+  /** The instant a command takes effect, with everything gone that ended before it. */
+  #now(): number {
+    if (this.#isClosed) throw closed();
+    return this.#expiries.sweep();
+  }
+
+  #requireName(name: string): void {
+    const names = this.#leases.namesCount + this.#onces.namesCount;
+    if (names < this.#limits.namesMax) return;
+    const actual = `${names} names are in use, limit is ${this.#limits.namesMax}`;
+    throw new EphemeralError("too_many_names", `Cannot use name ${JSON.stringify(name)}: ${actual}`);
+  }
+}
+
+function closed(): EphemeralError {
+  return new EphemeralError("unavailable", "Cannot run the command: the broker has stopped");
+}
