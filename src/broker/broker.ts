@@ -2,7 +2,24 @@
  * The broker: wires the parts and owns their life, running → draining → stopped.
  * Knows nothing of argv, of the environment or of the command that runs beside it.
  */
+import { randomBytes } from "node:crypto";
+import { systemClock } from "../engine/clock.ts";
+import { MemoryEngine } from "../engine/memory/memory-engine.ts";
+import { closeCodes, EphemeralError } from "../protocol/errors.ts";
+import { encodeJson } from "../protocol/json.ts";
+import { SecretAuthentication } from "./auth.ts";
 import type { BrokerConfig } from "./config.ts";
+import { Connection, type Socket } from "./connection.ts";
+import { type CommandTable, Dispatcher } from "./dispatcher.ts";
+import { adminRows } from "./handlers/admin.ts";
+import { leaseRows } from "./handlers/leases.ts";
+import { onceRows } from "./handlers/once.ts";
+import { sessionRows } from "./handlers/sessions.ts";
+import { valueRows } from "./handlers/values.ts";
+import { listenOnPipe, type Peer } from "./pipe-listener.ts";
+import { claimRunDirectory, sweepRunDirectories } from "./run-directory.ts";
+import { Sessions } from "./sessions.ts";
+import { brokerVersion } from "./version.ts";
 
 export interface RunningBroker {
   /** Path of the unix socket, ready to be dialled. */
@@ -13,6 +30,81 @@ export interface RunningBroker {
   stop(): Promise<void>;
 }
 
-export async function startBroker(_config: BrokerConfig): Promise<RunningBroker> {
-  throw new Error("under construction");
+const directoryNameBytes = 6;
+const epochBytes = 8;
+
+/** Starts a broker on a private unix socket of its own.
+ *  @throws {EphemeralError} `forbidden` when the run directory is not ours alone, `unavailable` when it cannot be had,
+ *  `bad_command` when the socket's path is too long */
+export async function startBroker(config: BrokerConfig): Promise<RunningBroker> {
+  const clock = systemClock;
+  sweepRunDirectories(config.runRoot);
+  const directory = claimRunDirectory(config.runRoot, randomBytes(directoryNameBytes).toString("hex"));
+  const engine = new MemoryEngine({ clock, limits: config.limits });
+  const sessions = new Sessions({ engine, clock });
+  const connections = new Set<Connection>();
+  const authentication =
+    config.secret === undefined
+      ? undefined
+      : new SecretAuthentication({ secret: config.secret, endpoint: directory.pipe });
+  const about = { version: brokerVersion, epoch: randomBytes(epochBytes).toString("hex"), startedAtMs: clock.nowMs() };
+
+  const table: CommandTable = {
+    ...valueRows({ engine, config }),
+    ...leaseRows({ engine, config }),
+    ...onceRows({ engine, config }),
+    ...sessionRows({ authentication, limits: config.limits, about }),
+    ...adminRows({
+      engine,
+      config,
+      clock,
+      sessions,
+      startedAtMs: about.startedAtMs,
+      dispatcher: () => dispatcher,
+      connections: () => ({
+        open: connections.size,
+        inFlight: [...connections].reduce((sum, connection) => sum + connection.inFlight, 0),
+      }),
+    }),
+  };
+  const dispatcher = new Dispatcher({ table, reportInternal: config.reportInternal });
+
+  const connect = (socket: Socket, peer: Peer): Connection | undefined => {
+    if (connections.size >= config.limits.connectionsMax) {
+      const error = new EphemeralError(
+        "too_many_connections",
+        `Cannot connect: ${connections.size} are open, the limit`,
+      );
+      socket.write(Buffer.from(encodeJson(dispatcher.refusal(error, { id: undefined }))));
+      return undefined;
+    }
+    const connection = new Connection(
+      {
+        limits: config.limits,
+        clock,
+        dispatcher,
+        authentication,
+        endSession: (session) => {
+          connections.delete(connection);
+          void sessions.end(session);
+        },
+      },
+      { socket, session: sessions.begin(peer) },
+    );
+    connections.add(connection);
+    return connection;
+  };
+  const listener = listenOnPipe({ pipe: directory.pipe, connect });
+
+  return {
+    pipe: directory.pipe,
+    directory: directory.path,
+    async stop() {
+      dispatcher.isDraining = true;
+      for (const connection of [...connections]) connection.close(closeCodes.shutdown, "the broker ends");
+      listener.stop();
+      await engine.close();
+      directory.release();
+    },
+  };
 }

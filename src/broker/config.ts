@@ -15,6 +15,8 @@ export interface BrokerConfig {
   /** Whether `set` without a ttl is refused (`ttl_required`). */
   readonly requireTtl: boolean;
   readonly limits: Limits;
+  /** Told of an error inside the broker, a bug of ours, before it is answered `internal`. */
+  readonly reportInternal: (error: unknown, action: string | undefined) => void;
 }
 
 /** What may be left out, limits one by one too. */
@@ -47,5 +49,7 @@ export function brokerConfig(options: BrokerOptions & { readonly runRoot: string
     defaultTtlMs: ttlMs,
     requireTtl: options.requireTtl ?? true,
     limits,
+    reportInternal:
+      options.reportInternal ?? ((error, action) => console.error(`ephemeral: ${action ?? "command"} failed`, error)),
   });
 }

@@ -124,7 +124,7 @@ export interface CommandMap {
   del: { request: { readonly key: string; readonly version?: number }; reply: { readonly deleted: boolean } };
   list: {
     request: { readonly prefix?: string; readonly cursor?: string; readonly limit?: number };
-    reply: { readonly items: Readonly<Record<string, ListedItem>>; readonly cursor?: string };
+    reply: { readonly items: Readonly<Record<string, ListedItem>>; readonly cursor?: string | undefined };
   };
   lease: {
     request: {

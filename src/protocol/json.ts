@@ -32,12 +32,22 @@ function invalidJson(actual: string): EphemeralError {
 
 /** Writes one message as one line, its LF included. Member names are the vocabulary's own and need no escaping. */
 export function encodeJson(message: object): string {
-  let line = "{";
-  for (const [name, value] of Object.entries(message)) {
-    if (value === undefined) continue;
-    line += `${line.length > 1 ? "," : ""}"${name}":${memberText(value)}`;
+  return `{${membersText(message, "")}}\n`;
+}
+
+/** Writes the reply to command `id` (undefined: a command without one) as one line, its LF included. */
+export function encodeJsonReply(id: number | undefined, reply: object): string {
+  return `{${membersText(reply, id === undefined ? '"ok":true' : `"id":${id},"ok":true`)}}\n`;
+}
+
+function membersText(message: object, before: string): string {
+  let text = before;
+  // The vocabulary's objects are literals with own members only, so `in` needs no second check.
+  for (const name in message) {
+    const value: unknown = message[name as keyof typeof message];
+    if (value !== undefined) text += `${text === "" ? "" : ","}"${name}":${memberText(value)}`;
   }
-  return `${line}}\n`;
+  return text;
 }
 
 function memberText(value: unknown): string {

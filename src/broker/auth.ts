@@ -1,0 +1,66 @@
+/**
+ * Proof that a peer knows the broker's secret: the mutual challenge of `hello`, and the seed's HMAC on each message.
+ * Secrets and proofs are compared in constant time and never leave this file but as proofs.
+ */
+import { createHmac, randomBytes, timingSafeEqual } from "node:crypto";
+import { EphemeralError } from "../protocol/errors.ts";
+
+const nonceBytes = 16;
+const macStart = Buffer.from(',"hmac":"');
+const macHexLength = 64;
+const macEnd = Buffer.from('"}');
+const closingBrace = Buffer.from("}");
+
+export class SecretAuthentication {
+  readonly #secret: string;
+  /** The address as clients dial it: a proof made for another door is worth nothing here. */
+  readonly #endpoint: string;
+
+  constructor(options: { readonly secret: string; readonly endpoint: string }) {
+    this.#secret = options.secret;
+    this.#endpoint = options.endpoint;
+  }
+
+  /** Whether `frame`, the bytes of one JSON line, ends in `,"hmac":"<hex>"}` with the right HMAC-SHA256 of the line without
+   *  that member. */
+  isSealed(frame: Uint8Array): boolean {
+    const line = Buffer.from(frame.buffer, frame.byteOffset, frame.byteLength);
+    const start = line.length - macEnd.length - macHexLength - macStart.length;
+    if (start < 1 || !line.subarray(start, start + macStart.length).equals(macStart)) return false;
+    if (!line.subarray(line.length - macEnd.length).equals(macEnd)) return false;
+    const claimed = Buffer.from(line.toString("latin1", start + macStart.length, line.length - macEnd.length), "hex");
+    const hmac = createHmac("sha256", this.#secret).update(line.subarray(0, start)).update(closingBrace).digest();
+    return isSame(claimed, hmac);
+  }
+
+  /** Checks the client's answer to `serverNonce` and returns the broker's own proof.
+   *  @throws {EphemeralError} `auth_failed` */
+  prove(serverNonce: string | undefined, auth: { readonly nonce: string; readonly proof: string } | undefined): string {
+    if (serverNonce === undefined || auth === undefined) {
+      throw authFailed("this broker has a secret: ask for a challenge and answer it in hello");
+    }
+    const expected = this.#hmac("client", serverNonce, auth.nonce);
+    if (!isSame(Buffer.from(auth.proof, "hex"), expected)) throw authFailed("the proof is wrong");
+    return this.#hmac("server", serverNonce, auth.nonce).toString("hex");
+  }
+
+  #hmac(side: "client" | "server", serverNonce: string, clientNonce: string): Buffer {
+    return createHmac("sha256", this.#secret)
+      .update(`ephemeral/1 ${side}\n${this.#endpoint}\n${serverNonce}\n${clientNonce}`)
+      .digest();
+  }
+}
+
+/** A fresh nonce: 32 hex digits. */
+export function makeNonce(): string {
+  return randomBytes(nonceBytes).toString("hex");
+}
+
+/** @param actual why, without a word of what was claimed */
+export function authFailed(actual: string): EphemeralError {
+  return new EphemeralError("auth_failed", `Cannot authenticate: ${actual}`);
+}
+
+function isSame(claimed: Uint8Array, expected: Uint8Array): boolean {
+  return claimed.length === expected.length && timingSafeEqual(claimed, expected);
+}

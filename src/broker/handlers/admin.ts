@@ -1,0 +1,93 @@
+/** The broker about itself: `ping stats health metrics ps`. The seed's field names are kept. */
+import type { Clock } from "../../engine/clock.ts";
+import type { Engine, EngineStats } from "../../engine/engine.ts";
+import type { Capacity, Health, Reply, Stats } from "../../protocol/commands.ts";
+import type { BrokerConfig } from "../config.ts";
+import type { Dispatcher, Rows } from "../dispatcher.ts";
+import { prometheusText } from "../metrics.ts";
+import type { Sessions } from "../sessions.ts";
+
+export interface AdminParts {
+  readonly engine: Engine;
+  readonly config: BrokerConfig;
+  readonly clock: Clock;
+  readonly sessions: Sessions;
+  readonly startedAtMs: number;
+  /** Looked up when asked: the dispatcher is made from these rows. */
+  readonly dispatcher: () => Dispatcher;
+  readonly connections: () => { readonly open: number; readonly inFlight: number };
+}
+
+/** From this share of `itemsMax` on, health and stats warn. */
+const nearCapacityFrom = 0.9;
+
+export function adminRows(parts: AdminParts): Rows<"ping" | "stats" | "health" | "metrics" | "ps"> {
+  const row = { access: "admitted", whileDraining: "served" } as const;
+  return {
+    ping: { ...row, handle: () => ({ pong: Date.now() }) },
+    stats: { ...row, handle: async () => ({ stats: stats(parts, await parts.engine.stats()) }) },
+    health: { ...row, handle: async () => health(parts, await parts.engine.stats()) },
+    metrics: { ...row, handle: () => metrics(parts) },
+    ps: { ...row, handle: async () => ({ sessions: await parts.sessions.show() }) },
+  };
+}
+
+function stats(parts: AdminParts, engine: EngineStats): Stats {
+  const { rss, heapUsed } = process.memoryUsage();
+  let commands = 0;
+  for (const { total } of parts.dispatcher().counts.values()) commands += total;
+  return {
+    items: engine.items,
+    leases: engine.leases,
+    onces: engine.onces,
+    waits: engine.waits,
+    connections: parts.connections().open,
+    sessions: parts.sessions.size,
+    commands,
+    capacity: capacity(engine.items, parts.config),
+    memory: { rss, heapUsed, approximateStoreBytes: engine.storeBytes },
+    uptime: parts.clock.nowMs() - parts.startedAtMs,
+  };
+}
+
+function health(parts: AdminParts, engine: EngineStats): Health {
+  const { rss, heapUsed, heapTotal } = process.memoryUsage();
+  const nowMs = parts.clock.nowMs();
+  const full = capacity(engine.items, parts.config);
+  return {
+    status: full.atCapacity ? "degraded" : "healthy",
+    uptime: nowMs - parts.startedAtMs,
+    timestamp: nowMs,
+    capacity: full,
+    memory: { rss, heapUsed, heapTotal },
+    connections: { ...parts.connections(), draining: parts.dispatcher().isDraining },
+  };
+}
+
+function capacity(items: number, config: BrokerConfig): Capacity {
+  const maxItems = config.limits.itemsMax;
+  const utilization = items / maxItems;
+  const atCapacity = utilization >= 1;
+  const nearCapacity = utilization >= nearCapacityFrom;
+  return {
+    items,
+    maxItems,
+    utilization: Math.round(utilization * 100) / 100,
+    nearCapacity,
+    atCapacity,
+    warning: atCapacity ? "at_capacity" : nearCapacity ? "near_capacity" : null,
+  };
+}
+
+async function metrics(parts: AdminParts): Promise<Reply<"metrics">> {
+  const engine = await parts.engine.stats();
+  const { counts, isDraining } = parts.dispatcher();
+  const text = await prometheusText({
+    counts,
+    isDraining,
+    engine,
+    capacity: capacity(engine.items, parts.config),
+    ...parts.connections(),
+  });
+  return { metrics: text, format: "prometheus" };
+}

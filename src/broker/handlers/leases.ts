@@ -1,0 +1,33 @@
+/** Numbered leases, the seed's: `lease release`. The rules are the engine's. */
+import type { Engine, Lease } from "../../engine/engine.ts";
+import type { Reply } from "../../protocol/commands.ts";
+import type { BrokerConfig } from "../config.ts";
+import type { Rows } from "../dispatcher.ts";
+
+interface LeasesParts {
+  readonly engine: Engine;
+  readonly config: BrokerConfig;
+}
+
+export function leaseRows({ engine, config }: LeasesParts): Rows<"lease" | "release"> {
+  return {
+    lease: {
+      access: "admitted",
+      whileDraining: "refused",
+      handle: ({ key, workerId, ttl, size, waitMs = 0, scope = "ttl" }, invocation) => {
+        const ttlMs = ttl ?? (scope === "ttl" ? config.defaultTtlMs : undefined);
+        const lease = engine.lease({ key, workerId, ttlMs, size, scope }, invocation.waiting(waitMs));
+        return lease instanceof Promise ? lease.then(leaseReply) : leaseReply(lease);
+      },
+    },
+    release: {
+      access: "admitted",
+      whileDraining: "served",
+      handle: ({ workerId, key }, invocation) => engine.release({ workerId, key }, invocation.session),
+    },
+  };
+}
+
+function leaseReply({ value, fence, expiresAtMs }: Lease): Reply<"lease"> {
+  return { value, fence, ...(expiresAtMs === undefined ? {} : { expiresAtMs }) };
+}

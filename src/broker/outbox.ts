@@ -1,0 +1,91 @@
+/**
+ * What one connection has been told and its kernel has not taken: everything said in one turn leaves in one write, short
+ * writes are kept and continued, and the amount is known in bytes. Knows nothing of frames, sessions or policies.
+ */
+
+/** The sending half of a socket. */
+export interface ByteSink {
+  /** Takes what the kernel takes now and says how many bytes; 0 or less when it took none. */
+  write(bytes: Uint8Array): number;
+}
+
+export class Outbox {
+  readonly #sink: ByteSink;
+  /** Text said in this turn, joined, not yet bytes. */
+  #text = "";
+  /** Bytes the kernel has not taken, oldest first. */
+  #unsent: Uint8Array[] = [];
+  #unsentBytes = 0;
+  #isScheduled = false;
+  /** After a short write, until the kernel says that there is room. */
+  #isBlocked = false;
+
+  constructor(sink: ByteSink) {
+    this.#sink = sink;
+  }
+
+  /** Says one frame, at the end of this turn. */
+  enqueue(frame: string | Uint8Array): void {
+    if (typeof frame === "string") this.#text += frame;
+    else {
+      this.#encodeText();
+      this.#keep(frame);
+    }
+    if (this.#isScheduled) return;
+    this.#isScheduled = true;
+    queueMicrotask(this.#flushAtEndOfTurn);
+  }
+
+  /** At least the bytes held; text not yet encoded counts as three bytes a character, its worst case. */
+  get bytesAtMost(): number {
+    return this.#unsentBytes + this.#text.length * 3;
+  }
+
+  get isEmpty(): boolean {
+    return this.#unsentBytes === 0 && this.#text === "";
+  }
+
+  /** Hands the kernel what it takes. Call again when the socket has room. Returns the bytes still held. */
+  flush(): number {
+    this.#encodeText();
+    this.#isBlocked = false;
+    let taken = 0;
+    for (const bytes of this.#unsent) {
+      const written = Math.max(this.#sink.write(bytes), 0);
+      this.#unsentBytes -= written;
+      if (written < bytes.length) {
+        this.#unsent[taken] = bytes.subarray(written);
+        this.#isBlocked = true;
+        break;
+      }
+      taken++;
+    }
+    if (taken > 0) this.#unsent.splice(0, taken);
+    return this.#unsentBytes;
+  }
+
+  /** Forgets everything: the peer is gone. */
+  clear(): void {
+    this.#text = "";
+    this.#unsent = [];
+    this.#unsentBytes = 0;
+  }
+
+  readonly #flushAtEndOfTurn = (): void => {
+    this.#isScheduled = false;
+    // A write before the kernel has room would only be refused.
+    if (this.#isBlocked) this.#encodeText();
+    else this.flush();
+  };
+
+  #encodeText(): void {
+    if (this.#text === "") return;
+    this.#keep(Buffer.from(this.#text));
+    this.#text = "";
+  }
+
+  #keep(bytes: Uint8Array): void {
+    this.#unsent.push(bytes);
+    this.#unsentBytes += bytes.length;
+  }
+}
