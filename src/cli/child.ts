@@ -1,0 +1,73 @@
+/**
+ * The command beside the broker: started in our own process group and session with our stdin, stdout and stderr, told
+ * signals, killed with its descendants, and its ending told exactly. Decides nothing.
+ */
+import { killRun } from "./descendants.ts";
+
+/** How a process ended: by itself, or killed by the signal of that number. */
+export type Ending =
+  | { readonly kind: "exited"; readonly status: number }
+  | { readonly kind: "killed"; readonly signal: number };
+
+export interface ChildOptions {
+  /** The program, as `findExecutable` found it. */
+  readonly path: string;
+  /** The command as it was typed, its own name first. */
+  readonly command: readonly string[];
+  /** The whole environment of the child but for EPHEMERAL_PIPE. */
+  readonly environment: Readonly<Record<string, string | undefined>>;
+  /** Path of our socket. */
+  readonly pipe: string;
+  /** Numbers of the signals the child is to ignore from the start. */
+  readonly ignoredSignals: ReadonlySet<number>;
+}
+
+export class Child {
+  /** Settles when the child itself has ended, whoever else still holds its output. */
+  readonly ended: Promise<Ending>;
+  readonly pid: number;
+  readonly #process: Bun.Subprocess;
+  readonly #pipe: string;
+
+  /** Starts the command.
+   *  @throws {Error} with the errno's name as `code` when the kernel refuses to execute it */
+  constructor(options: ChildOptions) {
+    this.#process = spawn(options);
+    this.#pipe = options.pipe;
+    this.pid = this.#process.pid;
+    this.ended = this.#process.exited.then((status) =>
+      // The runtime has no names for real-time signals, but the status is always 128 + the number.
+      this.#process.exitCode === null ? { kind: "killed", signal: status - 128 } : { kind: "exited", status },
+    );
+  }
+
+  /** Passes a signal on. A child that has ended takes none. */
+  signal(signal: NodeJS.Signals): void {
+    this.#process.kill(signal);
+  }
+
+  /** Kills the child and everything that descends from it. */
+  kill(): void {
+    killRun({ child: this.pid, pipe: this.#pipe });
+  }
+}
+
+function spawn(options: ChildOptions): Bun.Subprocess {
+  const settings = {
+    stdio: ["inherit", "inherit", "inherit"] as ["inherit", "inherit", "inherit"],
+    env: { ...options.environment, EPHEMERAL_PIPE: options.pipe },
+  };
+  const [name = options.path, ...rest] = options.command;
+  if (options.ignoredSignals.size > 0) {
+    // The runtime gives a child every signal's default back; only a shell can hand "ignored" on, and it runs scripts too.
+    const script = `trap '' ${[...options.ignoredSignals].join(" ")}; exec "$@"`;
+    return Bun.spawn(["/bin/sh", "-c", script, name, options.path, ...rest], settings);
+  }
+  try {
+    return Bun.spawn([options.path, ...rest], { ...settings, argv0: name });
+  } catch (error) {
+    if (!(error instanceof Error && "code" in error && error.code === "ENOEXEC")) throw error;
+    // A script without a #! line: every shell runs it itself.
+    return Bun.spawn(["/bin/sh", options.path, ...rest], settings);
+  }
+}
