@@ -25,7 +25,7 @@ const files = readdirSync(root, { withFileTypes: true })
   .sort();
 const sources = files.filter((path) => /^(?:src|test|examples)\/.*\.ts$/.test(path));
 
-const head = "/**\n * Owns this.\n * Refuses that.\n */\n";
+const head = "/**\n * Owns this and that, and their life.\n * Knows nothing of any other.\n */\n";
 const lines = (count: number): string => "  step();\n".repeat(count);
 const longRoot = `/${"root"}/.config`;
 
@@ -52,8 +52,18 @@ const cases: Record<RuleName, Case> = {
   },
   opensWithComment: {
     path: "src/engine/a.ts",
-    refused: ["const a = 1;", "// one\nconst a = 1;", "/** One line. */\n", `/**\n${" * more\n".repeat(7)} */\n`],
-    passed: [head, `#!/usr/bin/env bun\n${head}`, `/**\n${" * more\n".repeat(6)} *\n */\n`],
+    refused: [
+      "const a = 1;",
+      "// one\nconst a = 1;",
+      "/** One line. */\n",
+      `/**\n${" * of this and that\n".repeat(7)} */\n`,
+    ],
+    passed: [
+      head,
+      `#!/usr/bin/env bun\n${head}`,
+      "/** Owns this and that, and their life; knows nothing of any other. */",
+      `/**\n${" * of this and that\n".repeat(6)} *\n */\n`,
+    ],
   },
   filesAreShort: { path: "src/engine/a.ts", refused: [lines(301)], passed: [lines(300)] },
   functionsAreShort: {
@@ -146,7 +156,7 @@ const cases: Record<RuleName, Case> = {
   privateMeansPrivate: {
     path: "src/engine/a.ts",
     refused: ["class A {\n  private readonly a = 1;\n}", "class A {\n  public a(): void {}\n}"],
-    passed: ["class A {\n  readonly #a = 1;\n}", "/** A private folder. */"],
+    passed: ["class A {\n  readonly #a = 1;\n  private constructor() {}\n}", "/** A private folder. */"],
   },
   secretsAreComparedInConstantTime: {
     path: "src/broker/a.ts",

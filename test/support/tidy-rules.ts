@@ -9,7 +9,8 @@ type Rule = (file: SourceFile) => readonly string[];
 
 const fileLinesMax = 300;
 const functionLinesMax = 69;
-const openingLines = { min: 2, max: 6 };
+/** An opening comment says something, and no more than a reader takes in at once. */
+const opening = { charactersMin: 50, linesMax: 6 };
 
 interface Layer {
   /** Folders of `src` it may import besides its own. */
@@ -52,10 +53,14 @@ export const rules = {
     const comment = /^(?:#!.*\n)?\/\*\*([\s\S]*?)\*\//.exec(file.text)?.[1];
     if (comment === undefined)
       return ["does not open with a /** comment */ that says what it owns and refuses to know"];
-    const said = comment.split("\n").filter((line) => /[^\s*]/.test(line)).length;
-    return said >= openingLines.min && said <= openingLines.max
+    const said = comment
+      .split("\n")
+      .map((line) => line.replace(/^\s*\*?\s*/, ""))
+      .filter((line) => line.trim() !== "");
+    if (said.join(" ").length < opening.charactersMin) return [`opening comment says too little: ${said.join(" ")}`];
+    return said.length <= opening.linesMax
       ? []
-      : [`opening comment has ${said} lines, wanted 2 to 6`];
+      : [`opening comment has ${said.length} lines, at most ${opening.linesMax}`];
   },
 
   filesAreShort(file) {
@@ -130,7 +135,9 @@ export const rules = {
     file.path.startsWith("test/") ? hits(file, /\b(?:test|describe|it)\.(?:only|todo)\b/g, "hides other tests") : [],
 
   privateMeansPrivate: (file) =>
-    isSource(file.path) ? hits(file, /^\s*(?:private|protected|public)\s+[\w#]/gm, "write #private") : [],
+    isSource(file.path)
+      ? hits(file, /^\s*(?:private|protected|public)\s+(?!constructor\b)[\w#]/gm, "write #private")
+      : [],
 
   secretsAreComparedInConstantTime(file) {
     if (!isSource(file.path)) return [];
