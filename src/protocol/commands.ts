@@ -102,58 +102,75 @@ export interface CommandMap {
       readonly key: string;
       readonly value: unknown;
       /** Absent only where the broker or the scope allows it. */
-      readonly ttl?: number;
-      readonly if?: "absent" | "present";
+      readonly ttl?: number | undefined;
+      readonly if?: "absent" | "present" | undefined;
       /** Only when the key stands at this version. */
-      readonly version?: number;
+      readonly version?: number | undefined;
       /** The seed's clients gzip large values; kept and given back as a flag. */
-      readonly compressed?: boolean;
+      readonly compressed?: boolean | undefined;
     };
     reply: { readonly version: number };
   };
   get: {
-    request: { readonly key: string; readonly waitMs?: WaitMs };
+    request: { readonly key: string; readonly waitMs?: WaitMs | undefined };
     reply: {
       readonly value: unknown;
       readonly version: number;
       /** Milliseconds left to live; absent for a key without a ttl. */
-      readonly ttlMs?: number;
-      readonly compressed?: boolean;
+      readonly ttlMs?: number | undefined;
+      readonly compressed?: boolean | undefined;
     };
   };
-  del: { request: { readonly key: string; readonly version?: number }; reply: { readonly deleted: boolean } };
+  del: {
+    request: { readonly key: string; readonly version?: number | undefined };
+    reply: { readonly deleted: boolean };
+  };
   list: {
-    request: { readonly prefix?: string; readonly cursor?: string; readonly limit?: number };
+    request: {
+      readonly prefix?: string | undefined;
+      readonly cursor?: string | undefined;
+      readonly limit?: number | undefined;
+    };
     reply: { readonly items: Readonly<Record<string, ListedItem>>; readonly cursor?: string | undefined };
   };
   lease: {
     request: {
       readonly key: string;
       readonly workerId: string;
-      readonly ttl?: number;
+      readonly ttl?: number | undefined;
       /** How many numbers there are. Without it the lease never waits. */
-      readonly size?: number;
-      readonly waitMs?: WaitMs;
-      readonly scope?: LeaseScope;
+      readonly size?: number | undefined;
+      readonly waitMs?: WaitMs | undefined;
+      readonly scope?: LeaseScope | undefined;
     };
-    reply: { readonly value: number; readonly fence: number; readonly expiresAtMs?: number };
+    reply: { readonly value: number; readonly fence: number; readonly expiresAtMs?: number | undefined };
   };
   release: {
-    request: { readonly workerId: string; readonly key?: string };
+    request: { readonly workerId: string; readonly key?: string | undefined };
     reply: { readonly released: boolean };
   };
   once: {
-    request: { readonly key: string; readonly waitMs?: WaitMs };
+    request: { readonly key: string; readonly waitMs?: WaitMs | undefined };
     reply:
-      | { readonly value: unknown; readonly version: number; readonly compressed?: boolean }
+      | { readonly value: unknown; readonly version: number; readonly compressed?: boolean | undefined }
       | { readonly leader: true; readonly fence: number };
   };
   "once.resolve": {
-    request: { readonly key: string; readonly fence: number; readonly value: unknown; readonly ttl?: number };
+    request: {
+      readonly key: string;
+      readonly fence: number;
+      readonly value: unknown;
+      readonly ttl?: number | undefined;
+    };
     reply: { readonly version: number };
   };
   "once.reject": {
-    request: { readonly key: string; readonly fence: number; readonly reason: string; readonly cacheMs?: number };
+    request: {
+      readonly key: string;
+      readonly fence: number;
+      readonly reason: string;
+      readonly cacheMs?: number | undefined;
+    };
     reply: Record<never, never>;
   };
   cancel: { request: { readonly target: number }; reply: { readonly cancelled: boolean } };
@@ -161,9 +178,9 @@ export interface CommandMap {
   hello: {
     request: {
       readonly protocol: number;
-      readonly client?: { readonly name: string; readonly version: string };
-      readonly label?: string;
-      readonly auth?: { readonly nonce: string; readonly proof: string };
+      readonly client?: { readonly name: string; readonly version: string } | undefined;
+      readonly label?: string | undefined;
+      readonly auth?: { readonly nonce: string; readonly proof: string } | undefined;
     };
     reply: HelloReply;
   };

@@ -9,27 +9,27 @@ import { type Limits, labelCharactersMax } from "./limits.ts";
 type Fields = Readonly<Record<string, unknown>>;
 type Parsers = { readonly [Name in CommandName]: (fields: Fields, limits: Limits) => Request<Name> };
 
-const empty = Object.freeze({});
-const parseNothing = (): Record<never, never> => empty;
+const nothing = Object.freeze({});
+const parseNothing = (): Record<never, never> => nothing;
 
 const parsers: Parsers = {
   set: (fields, limits) => ({
     key: readKey(fields, "key", limits),
     value: readValue(fields),
-    ...optional("ttl", readTtl(fields, limits)),
-    ...optional("if", readOneOf(fields, "if", ["absent", "present"] as const)),
-    ...optional("version", readOptionalInteger(fields, "version", 0)),
-    ...(fields.compressed === true ? { compressed: true } : {}),
+    ttl: readTtl(fields, limits),
+    if: readOneOf(fields, "if", ["absent", "present"] as const),
+    version: readOptionalInteger(fields, "version", 0),
+    compressed: fields.compressed === true,
   }),
   get: (fields, limits) => ({ key: readKey(fields, "key", limits), waitMs: readWaitMs(fields, limits) }),
   del: (fields, limits) => ({
     key: readKey(fields, "key", limits),
-    ...optional("version", readOptionalInteger(fields, "version", 0)),
+    version: readOptionalInteger(fields, "version", 0),
   }),
   list: (fields) => ({
-    ...optional("prefix", readOptionalString(fields, "prefix")),
-    ...optional("cursor", readOptionalString(fields, "cursor")),
-    ...optional("limit", readOptionalInteger(fields, "limit", 1)),
+    prefix: readOptionalString(fields, "prefix"),
+    cursor: readOptionalString(fields, "cursor"),
+    limit: readOptionalInteger(fields, "limit", 1),
   }),
   lease: (fields, limits) => {
     if (!fields.key || !fields.workerId)
@@ -37,17 +37,17 @@ const parsers: Parsers = {
     return {
       key: readKey(fields, "key", limits),
       workerId: readKey(fields, "workerId", limits),
-      ...optional("ttl", readTtl(fields, limits) || undefined),
-      ...optional("size", readOptionalInteger(fields, "size", 1)),
+      ttl: readTtl(fields, limits) || undefined,
+      size: readOptionalInteger(fields, "size", 1),
       waitMs: readWaitMs(fields, limits),
-      ...optional("scope", readOneOf<LeaseScope>(fields, "scope", ["ttl", "session"])),
+      scope: readOneOf<LeaseScope>(fields, "scope", ["ttl", "session"]),
     };
   },
   release: (fields, limits) => {
     if (!fields.workerId) throw missing("worker_required", "Cannot release: wanted workerId");
     return {
       workerId: readKey(fields, "workerId", limits),
-      ...(isAbsent(fields.key) ? {} : { key: readKey(fields, "key", limits) }),
+      key: isAbsent(fields.key) ? undefined : readKey(fields, "key", limits),
     };
   },
   once: (fields, limits) => ({ key: readKey(fields, "key", limits), waitMs: readWaitMs(fields, limits) }),
@@ -55,13 +55,13 @@ const parsers: Parsers = {
     key: readKey(fields, "key", limits),
     fence: readInteger(fields, "fence", 0),
     value: readValue(fields),
-    ...optional("ttl", readTtl(fields, limits)),
+    ttl: readTtl(fields, limits),
   }),
   "once.reject": (fields, limits) => ({
     key: readKey(fields, "key", limits),
     fence: readInteger(fields, "fence", 0),
     reason: readString(fields, "reason"),
-    ...optional("cacheMs", readOptionalInteger(fields, "cacheMs", 0, limits.ttlMsMax)),
+    cacheMs: readOptionalInteger(fields, "cacheMs", 0, limits.ttlMsMax),
   }),
   cancel: (fields) => ({ target: readInteger(fields, "target", 0) }),
   challenge: parseNothing,
@@ -108,9 +108,9 @@ function nameForPeople(action: unknown): string {
 function parseHello(fields: Fields): Request<"hello"> {
   return {
     protocol: readInteger(fields, "protocol", 1),
-    ...optional("client", readClient(fields.client)),
-    ...optional("label", readOptionalString(fields, "label")?.slice(0, labelCharactersMax)),
-    ...optional("auth", readAuth(fields.auth)),
+    client: readClient(fields.client),
+    label: readOptionalString(fields, "label")?.slice(0, labelCharactersMax),
+    auth: readAuth(fields.auth),
   };
 }
 
@@ -137,12 +137,6 @@ function readObject(value: unknown, name: string): Fields {
 
 function isAbsent(value: unknown): value is undefined | null {
   return value === undefined || value === null;
-}
-
-/** A member that is there only when it has a value. */
-function optional<Name extends string, T>(name: Name, value: T | undefined): { readonly [N in Name]?: T } {
-  // A computed key widens to string; the literal is the only key set.
-  return (value === undefined ? empty : { [name]: value }) as { readonly [N in Name]?: T };
 }
 
 function missing(code: "key_and_worker_required" | "worker_required", message: string): EphemeralError {

@@ -29,5 +29,5 @@ export function leaseRows({ engine, config }: LeasesParts): Rows<"lease" | "rele
 }
 
 function leaseReply({ value, fence, expiresAtMs }: Lease): Reply<"lease"> {
-  return { value, fence, ...(expiresAtMs === undefined ? {} : { expiresAtMs }) };
+  return { value, fence, expiresAtMs };
 }

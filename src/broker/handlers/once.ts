@@ -40,5 +40,5 @@ export function onceRows({ engine, config }: OnceParts): Rows<"once" | "once.res
 function onceReply(outcome: OnceOutcome): Reply<"once"> {
   if (outcome.role === "leader") return { leader: true, fence: outcome.fence };
   const { value, version, compressed } = outcome.stored;
-  return { value: new Encoded(value), version, ...(compressed ? { compressed: true } : {}) };
+  return { value: new Encoded(value), version, compressed: compressed ? true : undefined };
 }

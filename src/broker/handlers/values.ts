@@ -15,8 +15,15 @@ export function valueRows({ engine, config }: ValuesParts): Rows<"set" | "get" |
     set: {
       access: "admitted",
       whileDraining: "refused",
-      handle: ({ key, value, ttl, compressed = false, ...conditions }) =>
-        engine.set({ key, value: storable(value, config), ttlMs: ttlOfSet(ttl, config), compressed, ...conditions }),
+      handle: (request) =>
+        engine.set({
+          key: request.key,
+          value: storable(request.value, config),
+          ttlMs: ttlOfSet(request.ttl, config),
+          compressed: request.compressed ?? false,
+          if: request.if,
+          version: request.version,
+        }),
     },
     get: {
       access: "admitted",
@@ -44,8 +51,8 @@ function getReply(stored: StoredValue): Reply<"get"> {
   return {
     value: new Encoded(stored.value),
     version: stored.version,
-    ...(stored.ttlMs === undefined ? {} : { ttlMs: stored.ttlMs }),
-    ...(stored.compressed ? { compressed: true } : {}),
+    ttlMs: stored.ttlMs,
+    compressed: stored.compressed ? true : undefined,
   };
 }
 
