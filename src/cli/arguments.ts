@@ -1,0 +1,126 @@
+/**
+ * Reads argv by the book of one command before citty sees it: refuses unknown, valueless and doubled flags and surplus
+ * operands, and finds where somebody else's command begins. Knows what flags are called, never what they mean.
+ */
+import type { ArgDef, ArgsDef } from "citty";
+import { usageError } from "./failure.ts";
+import { suggestionFor } from "./suggestion.ts";
+
+export interface ScanOptions {
+  /** For messages: the command's name. */
+  readonly command: string;
+  readonly definitions: ArgsDef;
+  /** The first operand and all behind it belong to another program and are left as they are. */
+  readonly wrapsCommand: boolean;
+}
+
+export interface Scan {
+  /** Flags in a form that leaves citty nothing to guess: `--name=value`, `--name` or `--no-name`. */
+  readonly flags: readonly string[];
+  readonly operands: readonly string[];
+  readonly asksForHelp: boolean;
+}
+
+/** One pass over `argv`, the command's own name taken off.
+ *  @throws {HintedError} `bad_command` for what the command does not know, unless help is asked for too */
+export function scanArguments(argv: readonly string[], options: ScanOptions): Scan {
+  const flags = new Map<string, string>();
+  const operands: string[] = [];
+  if (asksForHelp(argv, options)) return { flags: [], operands: [], asksForHelp: true };
+  for (let index = 0; index < argv.length; index++) {
+    const word = argv[index] ?? "";
+    if (word === "--" || (options.wrapsCommand && !isFlag(word))) {
+      operands.push(...argv.slice(word === "--" ? index + 1 : index));
+      break;
+    }
+    if (!isFlag(word)) {
+      operands.push(word);
+      continue;
+    }
+    const { name, definition, inlineValue } = readFlag(word, options);
+    const takesValue = definition.type !== "boolean";
+    const value = takesValue ? (inlineValue ?? followingValue(name, argv[++index], definition)) : undefined;
+    if (flags.has(name)) throw usageError(`Cannot read --${name}: it is given twice`, `Give --${name} once`);
+    flags.set(name, takesValue ? `--${name}=${value}` : word);
+  }
+  checkOperands(operands, options);
+  return { flags: [...flags.values()], operands, asksForHelp: false };
+}
+
+/** A lone dash means standard input and `-5` is a number: neither is a flag. */
+function isFlag(word: string): boolean {
+  return word.startsWith("-") && word !== "-" && !/^-\.?\d/.test(word);
+}
+
+function asksForHelp(argv: readonly string[], options: ScanOptions): boolean {
+  for (let index = 0; index < argv.length; index++) {
+    const word = argv[index] ?? "";
+    if (word === "--" || (options.wrapsCommand && !isFlag(word))) return false;
+    if (word === "--help" || word === "-h") return true;
+    const definition = word.startsWith("--") && !word.includes("=") ? options.definitions[word.slice(2)] : undefined;
+    // The value of a flag is no flag, but `--secret --help` lacks a value and asks for help.
+    if (isValueFlag(definition) && !isFlag(argv[index + 1] ?? "")) index++;
+  }
+  return false;
+}
+
+function isValueFlag(definition: ArgDef | undefined): boolean {
+  return definition !== undefined && definition.type !== "boolean" && definition.type !== "positional";
+}
+
+interface FlagWord {
+  readonly name: string;
+  readonly definition: ArgDef;
+  readonly inlineValue: string | undefined;
+}
+
+function readFlag(word: string, { command, definitions }: ScanOptions): FlagWord {
+  const [, given = "", inlineValue] = /^--?([^=]*)(?:=(.*))?$/s.exec(word) ?? [];
+  const name = word.startsWith("--no-") && isNegatable(definitions[given.slice(3)]) ? given.slice(3) : given;
+  const definition = Object.hasOwn(definitions, name) ? definitions[name] : undefined;
+  if (definition === undefined || definition.type === "positional" || !word.startsWith("--")) {
+    throw unknownFlag(word.split("=", 1)[0] ?? word, { command, definitions });
+  }
+  if (definition.type === "boolean" && inlineValue !== undefined) {
+    throw usageError(`Cannot read --${given}: it takes no value`, `Give --${given} alone, or leave it out`);
+  }
+  return { name, definition, inlineValue };
+}
+
+/** A flag that is off by default has nothing to negate. */
+function isNegatable(definition: ArgDef | undefined): boolean {
+  return definition?.type === "boolean" && definition.negativeDescription !== undefined;
+}
+
+function unknownFlag(flag: string, { command, definitions }: Pick<ScanOptions, "command" | "definitions">): Error {
+  const known = Object.entries(definitions).flatMap(([name, definition]) => {
+    if (definition.type === "positional") return [];
+    return isNegatable(definition) ? [`--${name}`, `--no-${name}`] : [`--${name}`];
+  });
+  const meant = suggestionFor(flag, [...known, "--help"]);
+  const hint = meant === undefined ? `See: ephemeral ${command} --help` : `Did you mean ${meant}?`;
+  return usageError(`Unknown flag ${flag} for "ephemeral ${command}"`, hint);
+}
+
+function followingValue(name: string, next: string | undefined, definition: ArgDef): string {
+  if (next !== undefined && !isFlag(next)) return next;
+  const hint = `Write --${name} ${definition.valueHint ?? "VALUE"}, or --${name}=VALUE for a value that starts with a dash`;
+  throw usageError(`Cannot read --${name}: its value is missing`, hint);
+}
+
+function checkOperands(operands: readonly string[], { command, definitions, wrapsCommand }: ScanOptions): void {
+  if (wrapsCommand) return;
+  const wanted = Object.entries(definitions).filter(([, definition]) => definition.type === "positional");
+  const missing = wanted.slice(operands.length).find(([, definition]) => definition.required !== false);
+  const hint = `See: ephemeral ${command} --help`;
+  if (missing !== undefined) {
+    throw usageError(`Cannot run "ephemeral ${command}": ${missing[0].toUpperCase()} is missing`, hint);
+  }
+  if (operands.length > wanted.length) {
+    const actual = `wanted ${wanted.length || "no"} operand${wanted.length === 1 ? "" : "s"}, got ${operands.length}`;
+    throw usageError(
+      `Cannot run "ephemeral ${command}": ${actual}`,
+      wanted.length === 0 ? hint : `Quote an operand that holds spaces. ${hint}`,
+    );
+  }
+}

@@ -1,0 +1,70 @@
+/**
+ * The broker's bounds as flags and environment variables: one of each for every bound of limits.ts, named after it, read
+ * in its unit. The seed's names stand beside ours.
+ */
+import { defaultLimits, type Limits } from "../protocol/limits.ts";
+import { countUnit, durationUnit, formatBytes, formatDuration, sizeUnit, type Unit } from "./units.ts";
+
+export interface Bound {
+  readonly limit: keyof Limits;
+  /** Without its dashes. */
+  readonly flag: string;
+  /** The first that is set counts. */
+  readonly environment: readonly string[];
+  readonly unit: Unit;
+  /** The default, in a form the flag takes. */
+  readonly standard: string;
+  readonly description: string;
+}
+
+const descriptions: Readonly<Record<keyof Limits, string>> = {
+  frameBytesMax: "One command or reply",
+  valueBytesMax: "One value",
+  keyBytesMax: "One key",
+  itemsMax: "Live keys",
+  namesMax: "Names made on first use",
+  waitsMax: "Waiting commands in all",
+  waitsPerSessionMax: "Waiting commands of one session",
+  connectionsMax: "Connections",
+  commandsInFlightMax: "Unanswered commands of one connection",
+  outboxBytesMax: "Unsent bytes of one connection",
+  stallMs: "How long replies may stay unsent",
+  ttlMsMax: "The longest time to live",
+  expiredRememberedMs: 'How long a key answers "expired"',
+  expiredRememberedMax: 'How many keys answer "expired"',
+};
+
+const seedNames: Partial<Record<keyof Limits, string>> = {
+  frameBytesMax: "BROKER_MAX_REQUEST_SIZE",
+  valueBytesMax: "BROKER_MAX_VALUE_SIZE",
+  itemsMax: "BROKER_MAX_ITEMS",
+};
+
+/** In the order of limits.ts. */
+export const bounds: readonly Bound[] = Object.entries(defaultLimits).map(([name, value]) => {
+  // defaultLimits has exactly the members of Limits.
+  const limit = name as keyof Limits;
+  const words = limit.replace(/[A-Z]/g, (capital) => `-${capital.toLowerCase()}`);
+  const ours = `EPHEMERAL_${words.replaceAll("-", "_").toUpperCase()}`;
+  const seeds = seedNames[limit];
+  const unit = unitOf(limit);
+  return {
+    limit,
+    flag: words,
+    environment: seeds === undefined ? [ours] : [ours, seeds],
+    unit,
+    standard:
+      unit === sizeUnit
+        ? formatBytes(value).replace(" ", "")
+        : unit === durationUnit
+          ? formatDuration(value)
+          : `${value}`,
+    description: descriptions[limit],
+  };
+});
+
+/** Units stand in the names: that is what they are there for. */
+function unitOf(limit: keyof Limits): Unit {
+  if (limit.includes("Bytes")) return sizeUnit;
+  return /Ms(?:Max)?$/.test(limit) ? durationUnit : countUnit;
+}

@@ -1,0 +1,88 @@
+/**
+ * How a failure leaves the command line: its exit status and the one line that says what to do about it.
+ * Knows nothing of what the command did.
+ */
+import { EphemeralError, type ErrorCode, type ErrorExtras } from "../protocol/errors.ts";
+
+/** Exit statuses, after sysexits.h where it has one. */
+export const exitStatuses = {
+  /** The broker said no: no such key, already taken, another's lease. */
+  refused: 1,
+  usage: 64,
+  unavailable: 69,
+  internal: 70,
+  timedOut: 75,
+  authFailed: 77,
+} as const;
+
+/** A failure that brings its own hint along. */
+export class HintedError extends EphemeralError {
+  readonly hint: string;
+
+  constructor(code: ErrorCode, message: string, extras: ErrorExtras & { readonly hint: string }) {
+    super(code, message, extras);
+    this.hint = extras.hint;
+  }
+}
+
+/** What was typed, or found in the environment, cannot be meant: status 64. */
+export function usageError(message: string, hint: string): HintedError {
+  return new HintedError("bad_command", message, { hint });
+}
+
+const statusOfCode: Partial<Record<ErrorCode, number>> = {
+  bad_command: exitStatuses.usage,
+  invalid_ttl: exitStatuses.usage,
+  ttl_required: exitStatuses.usage,
+  key_and_worker_required: exitStatuses.usage,
+  worker_required: exitStatuses.usage,
+  unknown_action: exitStatuses.unavailable,
+  invalid_json: exitStatuses.internal,
+  timeout: exitStatuses.timedOut,
+  auth_failed: exitStatuses.authFailed,
+  forbidden: exitStatuses.authFailed,
+  draining: exitStatuses.unavailable,
+  unavailable: exitStatuses.unavailable,
+  too_many_connections: exitStatuses.unavailable,
+  internal: exitStatuses.internal,
+};
+
+/** Anything that is no error of ours is a fault of the program's: 70. */
+export function exitStatusOf(error: unknown): number {
+  if (!(error instanceof EphemeralError)) return exitStatuses.internal;
+  return statusOfCode[error.code] ?? exitStatuses.refused;
+}
+
+export const howToStart = "Start one with: ephemeral start -- your-command (the command finds it by EPHEMERAL_PIPE)";
+
+const hintOfCode: Partial<Record<ErrorCode, string>> = {
+  not_found: "See what there is with: ephemeral list",
+  expired: "Its time to live is over; set it again, or give it a longer --ttl",
+  exists: "Leave out --if absent to replace it",
+  version_mismatch: "Somebody changed it meanwhile; read it again with: ephemeral get KEY --json",
+  timeout: "Wait longer with --wait or --timeout; ephemeral ps shows who holds what",
+  pool_exhausted: "Wait for one with --wait 30s; ephemeral ps shows who holds them",
+  size_mismatch: "Give every lease of a key the same --size",
+  not_owner: "ephemeral ps shows who holds it",
+  too_large: "The broker's bounds are flags of ephemeral start: --value-bytes-max, --frame-bytes-max",
+  max_items: "The broker's bound is a flag of ephemeral start: --items-max",
+  too_many_names: "The broker's bound is a flag of ephemeral start: --names-max",
+  ttl_required: "Give a time to live: --ttl 30m",
+  invalid_ttl: "Give a time to live such as --ttl 30m, at most 30d",
+  auth_failed: "Give the broker's secret in EPHEMERAL_SECRET (or CLIENT_SECRET, which wins)",
+  draining: "The broker's run is ending",
+  unavailable: howToStart,
+  unknown_action: "The broker is older than this command; ephemeral version shows ours",
+};
+
+/** What to do about `error`, in one line. */
+export function hintOf(error: unknown): string {
+  if (error instanceof HintedError) return error.hint;
+  const hint = error instanceof EphemeralError ? hintOfCode[error.code] : undefined;
+  return hint ?? "See: ephemeral help";
+}
+
+/** The code callers branch on; `internal` for what is no error of ours. */
+export function codeOf(error: unknown): ErrorCode {
+  return error instanceof EphemeralError ? error.code : "internal";
+}

@@ -1,0 +1,134 @@
+/**
+ * Flags and environment become settings here: the command line's only reader of the environment.
+ * A flag beats EPHEMERAL_*, which beats the seed's names. What cannot be read is refused, never replaced by a default.
+ */
+import { HintedError, howToStart, usageError } from "./failure.ts";
+import { countUnit, durationUnit, type Unit } from "./units.ts";
+
+export type Environment = Readonly<Record<string, string | undefined>>;
+
+/** Flags as typed, by name without dashes. */
+export type Flags = Readonly<Record<string, unknown>>;
+
+/** The variables this process was started with. */
+export const processEnvironment: Environment = process.env;
+
+export interface ClientSettings {
+  readonly pipe: string;
+  readonly secret: string | undefined;
+  /** For commands that do not wait. */
+  readonly timeoutMs: number;
+}
+
+/** Where a setting came from, for messages, and its text. */
+export interface Given {
+  readonly from: string;
+  readonly text: string;
+}
+
+/** The first of the flag and the variables that is there. Empty counts as there, so that it can be refused. */
+export function findGiven(
+  flag: string,
+  variables: readonly string[],
+  { flags, environment }: Sources,
+): Given | undefined {
+  const typed = flags[flag];
+  if (typeof typed === "string") return { from: `--${flag}`, text: typed };
+  for (const variable of variables) {
+    const text = environment[variable];
+    if (text !== undefined) return { from: variable, text };
+  }
+  return undefined;
+}
+
+export interface Sources {
+  readonly flags: Flags;
+  readonly environment: Environment;
+}
+
+export function readNumber(given: Given, unit: Unit): number {
+  const amount = unit.read(given.text);
+  if (amount !== undefined) return amount;
+  throw usageError(`Cannot read ${given.from}: wanted ${unit.form}, got ${quoted(given.text)}`, correctionOf(given));
+}
+
+export function correctionOf({ from }: Given): string {
+  return from.startsWith("--") ? `Correct ${from}, or leave it out for the default` : `Correct ${from}, or unset it`;
+}
+
+/** Long texts are cut: a message is one line. */
+export function quoted(text: string): string {
+  return JSON.stringify(text.length > 40 ? `${text.slice(0, 40)}…` : text);
+}
+
+/** A secret that is there and empty is a mistake, most likely an unset variable in a script; never "no secret". */
+export function readSecret(given: Given | undefined): string | undefined {
+  if (given === undefined || given.text !== "") return given?.text;
+  throw usageError(`Cannot use the secret: ${given.from} is empty`, `Give ${given.from} a value, or leave it out`);
+}
+
+/** What a command that talks to a broker needs.
+ *  @throws {HintedError} `unavailable` when nothing names a broker, `bad_command` for settings that cannot be */
+export function clientSettings(flags: Flags, environment: Environment): ClientSettings {
+  const sources = { flags, environment };
+  const pipe = findGiven("pipe", ["EPHEMERAL_PIPE"], sources);
+  const secret = readSecret(findGiven("secret", ["CLIENT_SECRET", "EPHEMERAL_SECRET"], sources));
+  const timeout = findGiven("timeout", ["CLIENT_TIMEOUT"], sources);
+  const timeoutMs = timeout === undefined ? 5000 : readNumber(timeout, durationUnit);
+  if (timeoutMs === 0)
+    throw usageError("Cannot use the timeout: it must be longer than 0", "Leave --timeout out for 5s");
+  if (pipe === undefined) {
+    const message = "No broker: EPHEMERAL_PIPE is not set and --pipe is not given";
+    throw new HintedError("unavailable", message, { hint: howToStart });
+  }
+  if (pipe.text === "") throw usageError(`Cannot find the broker: ${pipe.from} is empty`, correctionOf(pipe));
+  return { pipe: pipe.text, secret, timeoutMs };
+}
+
+/** A flag that holds a duration; undefined when it was not given. */
+export function durationFlag(flags: Flags, name: string): number | undefined {
+  const given = findGiven(name, [], { flags, environment: {} });
+  return given === undefined ? undefined : readNumber(given, durationUnit);
+}
+
+/** A flag that holds a count, at least `atLeast`; undefined when it was not given. */
+export function countFlag(flags: Flags, { name, atLeast }: { name: string; atLeast: number }): number | undefined {
+  const given = findGiven(name, [], { flags, environment: {} });
+  if (given === undefined) return undefined;
+  const count = readNumber(given, countUnit);
+  if (count >= atLeast) return count;
+  throw usageError(`Cannot read --${name}: wanted at least ${atLeast}, got ${count}`, correctionOf(given));
+}
+
+/** `--wait`: 0 without it, −1 for `forever`, else milliseconds. */
+export function waitFlag(flags: Flags): number {
+  return flags.wait === "forever" ? -1 : (durationFlag(flags, "wait") ?? 0);
+}
+
+/** A flag that is one of a few words; undefined when it was not given. */
+export function choiceFlag<const Choice extends string>(
+  flags: Flags,
+  { name, choices }: { name: string; choices: readonly Choice[] },
+): Choice | undefined {
+  const text = flags[name];
+  if (typeof text !== "string") return undefined;
+  const choice = choices.find((choice) => choice === text);
+  if (choice !== undefined) return choice;
+  throw usageError(
+    `Cannot read --${name}: wanted ${choices.join(" or ")}, got ${quoted(text)}`,
+    `Correct --${name}, or leave it out`,
+  );
+}
+
+/** What decides whether a stream gets colours. */
+export interface ColourSource {
+  readonly environment: Environment;
+  readonly isTerminal: () => boolean;
+}
+
+/** Colours are for terminals; NO_COLOR takes them away and FORCE_COLOR gives them to anything else. */
+export function wantsColours({ environment, isTerminal }: ColourSource): boolean {
+  if (environment.NO_COLOR) return false;
+  if (environment.FORCE_COLOR) return environment.FORCE_COLOR !== "0";
+  return environment.TERM !== "dumb" && isTerminal();
+}

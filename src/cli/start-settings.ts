@@ -1,0 +1,126 @@
+/**
+ * What `ephemeral start` is told by flags and environment, turned into the broker's configuration and the command's own
+ * environment. Knows neither how a broker starts nor how a command is run.
+ */
+import { statSync } from "node:fs";
+import { type BrokerConfig, type BrokerOptions, brokerConfig } from "../broker/config.ts";
+import type { Limits } from "../protocol/limits.ts";
+import { bounds } from "./bounds.ts";
+import { usageError } from "./failure.ts";
+import {
+  correctionOf,
+  type Environment,
+  type Flags,
+  findGiven,
+  quoted,
+  readNumber,
+  readSecret,
+  type Sources,
+} from "./settings.ts";
+import { durationUnit } from "./units.ts";
+
+export interface StartSettings {
+  readonly config: BrokerConfig;
+  /** How long the command may take to end once it was told to. */
+  readonly graceMs: number;
+  /** The command's environment, without the pipe, which is not known yet. */
+  readonly environment: Readonly<Record<string, string>>;
+}
+
+/** What `ephemeral start` needs, all of it checked.
+ *  @throws {HintedError} `bad_command` naming the flag or variable that cannot be */
+export function startSettings(flags: Flags, environment: Environment): StartSettings {
+  const sources = { flags, environment };
+  const secret = readSecret(findGiven("secret", ["EPHEMERAL_SECRET", "BROKER_SECRET"], sources));
+  const grace = findGiven("grace", ["EPHEMERAL_GRACE"], sources);
+  const defaultTtl = findGiven("default-ttl", ["EPHEMERAL_DEFAULT_TTL", "BROKER_DEFAULT_TTL"], sources);
+  const requireTtl = readRequireTtl(sources);
+  const options: BrokerOptions & { readonly runRoot: string } = {
+    runRoot: runRootOf(environment),
+    ...(secret === undefined ? {} : { secret }),
+    ...(defaultTtl === undefined ? {} : { defaultTtlMs: readNumber(defaultTtl, durationUnit) }),
+    ...(requireTtl === undefined ? {} : { requireTtl }),
+    limits: readLimits(sources),
+  };
+  return {
+    config: checkedConfig(options),
+    graceMs: grace === undefined ? 10_000 : readNumber(grace, durationUnit),
+    environment: commandEnvironment(environment, secret),
+  };
+}
+
+function readLimits(sources: Sources): Partial<Limits> {
+  const limits: Partial<Record<keyof Limits, number>> = {};
+  for (const { limit, flag, environment, unit } of bounds) {
+    const given = findGiven(flag, environment, sources);
+    if (given === undefined) continue;
+    const amount = readNumber(given, unit);
+    if (amount === 0) {
+      throw usageError(`Cannot read ${given.from}: the bound must be more than 0`, correctionOf(given));
+    }
+    limits[limit] = amount;
+  }
+  return limits;
+}
+
+const truths = new Map([
+  ["true", true],
+  ["1", true],
+  ["yes", true],
+  ["false", false],
+  ["0", false],
+  ["no", false],
+]);
+
+function readRequireTtl({ flags, environment }: Sources): boolean | undefined {
+  const typed = flags["require-ttl"];
+  if (typeof typed === "boolean") return typed;
+  const given = findGiven("require-ttl", ["EPHEMERAL_REQUIRE_TTL", "BROKER_REQUIRE_TTL"], { flags: {}, environment });
+  if (given === undefined) return undefined;
+  const truth = truths.get(given.text.toLowerCase());
+  if (truth !== undefined) return truth;
+  throw usageError(
+    `Cannot read ${given.from}: wanted true or false, got ${quoted(given.text)}`,
+    `Correct ${given.from}, or unset it`,
+  );
+}
+
+/** Bounds that contradict each other are the caller's mistake here, though a broken invariant inside a broker. */
+function checkedConfig(options: BrokerOptions & { readonly runRoot: string }): BrokerConfig {
+  try {
+    return brokerConfig(options);
+  } catch (error) {
+    const reason = error instanceof Error ? error.message : `${error}`;
+    const message = reason.replace(
+      "Invariant broken:",
+      "Cannot start broker: its bounds contradict each other; wanted that",
+    );
+    throw usageError(message, "The bounds and their defaults are in: ephemeral start --help");
+  }
+}
+
+/** Clients of the command look for EPHEMERAL_SECRET, wherever the broker had its secret from. */
+function commandEnvironment(environment: Environment, secret: string | undefined): Record<string, string> {
+  const own: Record<string, string> = {};
+  for (const [name, value] of Object.entries(environment)) if (value !== undefined) own[name] = value;
+  return secret === undefined ? own : { ...own, EPHEMERAL_SECRET: secret };
+}
+
+/** The folder of this user's run directories. XDG_RUNTIME_DIR counts only if it is there and ours: `su` and containers
+ *  leave it pointing at somebody else's. */
+function runRootOf(environment: Environment): string {
+  const uid = process.getuid?.() ?? 0;
+  const runtime = environment.XDG_RUNTIME_DIR;
+  if (runtime?.startsWith("/") && isOwnDirectory(runtime, uid)) return `${runtime.replace(/\/+$/, "")}/ephemeral`;
+  const temporary = environment.TMPDIR?.startsWith("/") ? environment.TMPDIR : "/tmp";
+  return `${temporary.replace(/\/+$/, "")}/ephemeral-${uid}`;
+}
+
+function isOwnDirectory(path: string, uid: number): boolean {
+  try {
+    const found = statSync(path);
+    return found.isDirectory() && found.uid === uid;
+  } catch {
+    return false;
+  }
+}

@@ -1,0 +1,117 @@
+/**
+ * argv by the book of one command: what citty is given, what is the command's own, and what is refused with which hint.
+ */
+import { describe, expect, test } from "bun:test";
+import type { ArgsDef } from "citty";
+import { scanArguments } from "../../src/cli/arguments.ts";
+import { HintedError } from "../../src/cli/failure.ts";
+
+const definitions = {
+  key: { type: "positional", required: true },
+  value: { type: "positional", required: false },
+  ttl: { type: "string", valueHint: "DURATION" },
+  secret: { type: "string" },
+  json: { type: "boolean" },
+  "require-ttl": { type: "boolean", negativeDescription: "as it says" },
+} as const satisfies ArgsDef;
+
+const scan = (argv: readonly string[]) => scanArguments(argv, { command: "set", definitions, wrapsCommand: false });
+const scanWrapper = (argv: readonly string[]) =>
+  scanArguments(argv, { command: "start", definitions, wrapsCommand: true });
+
+function refusal(run: () => unknown): { code: string; message: string; hint: string } {
+  try {
+    run();
+  } catch (error) {
+    if (error instanceof HintedError) return { code: error.code, message: error.message, hint: error.hint };
+    throw error;
+  }
+  throw new Error("nothing was refused");
+}
+
+describe("scanArguments()", () => {
+  test.each([
+    [["k"], [], ["k"]],
+    [["k", "v", "--ttl", "5s"], ["--ttl=5s"], ["k", "v"]],
+    [["--ttl=5s", "k", "--json"], ["--ttl=5s", "--json"], ["k"]],
+    [["k", "-"], [], ["k", "-"]],
+    [["k", "-5"], [], ["k", "-5"]],
+    [["k", "-.5"], [], ["k", "-.5"]],
+    [["k", "--ttl", "-5"], ["--ttl=-5"], ["k"]],
+    [["k", "--ttl="], ["--ttl="], ["k"]],
+    [["k", "--secret=--json"], ["--secret=--json"], ["k"]],
+    [["k", "--secret=a=b\nc"], ["--secret=a=b\nc"], ["k"]],
+    [["--", "--json", "--help"], [], ["--json", "--help"]],
+    [["k", "--", "--"], [], ["k", "--"]],
+    [["k", "--no-require-ttl"], ["--no-require-ttl"], ["k"]],
+    [["k", "--require-ttl"], ["--require-ttl"], ["k"]],
+  ])("reads %j", (argv, flags, operands) => {
+    expect(scan(argv)).toEqual({ flags, operands, asksForHelp: false });
+  });
+
+  test.each([
+    [["npx", "jest", "--bail"], [], ["npx", "jest", "--bail"]],
+    [["--ttl", "5s", "npx", "--json"], ["--ttl=5s"], ["npx", "--json"]],
+    [["--ttl=5s", "--", "npx", "--help"], ["--ttl=5s"], ["npx", "--help"]],
+    [["cmd", "--help"], [], ["cmd", "--help"]],
+    [["cmd", "--", "--ttl"], [], ["cmd", "--", "--ttl"]],
+    [["--", "--", "x"], [], ["--", "x"]],
+    [["--", "--odd"], [], ["--odd"]],
+    [["--json", "cmd", "--json"], ["--json"], ["cmd", "--json"]],
+    [["--ttl", "--", "cmd"], undefined, undefined],
+    [[], [], []],
+    [["--"], [], []],
+  ])("cuts %j at the wrapped command", (argv, flags, operands) => {
+    if (flags === undefined)
+      expect(refusal(() => scanWrapper(argv)).message).toBe("Cannot read --ttl: its value is missing");
+    else expect(scanWrapper(argv)).toEqual({ flags, operands, asksForHelp: false });
+  });
+
+  test.each([
+    [["--help"], true],
+    [["-h"], true],
+    [["k", "--odd", "--help"], true],
+    [["k", "--secret", "--help"], true],
+    [["k", "--", "--help"], false],
+    [["k", "--secret=--help"], false],
+  ])("in %j asksForHelp is %p", (argv, asksForHelp) => {
+    expect(scan(argv).asksForHelp).toBe(asksForHelp);
+  });
+
+  test.each([
+    [["k", "--tll", "5s"], 'Unknown flag --tll for "ephemeral set"', "Did you mean --ttl?"],
+    [["k", "--tll=5s"], 'Unknown flag --tll for "ephemeral set"', "Did you mean --ttl?"],
+    [["k", "--requireTtl"], 'Unknown flag --requireTtl for "ephemeral set"', "Did you mean --require-ttl?"],
+    [["k", "--no-json"], 'Unknown flag --no-json for "ephemeral set"', "See: ephemeral set --help"],
+    [["k", "--no-requier-ttl"], 'Unknown flag --no-requier-ttl for "ephemeral set"', "Did you mean --no-require-ttl?"],
+    [["k", "--key", "x"], 'Unknown flag --key for "ephemeral set"', "See: ephemeral set --help"],
+    [["k", "-j"], 'Unknown flag -j for "ephemeral set"', "See: ephemeral set --help"],
+    [["k", "-ttl", "5"], 'Unknown flag -ttl for "ephemeral set"', "Did you mean --ttl?"],
+    [["k", "--toString"], 'Unknown flag --toString for "ephemeral set"', "See: ephemeral set --help"],
+    [["k", "--json=true"], "Cannot read --json: it takes no value", "Give --json alone, or leave it out"],
+    [
+      ["k", "--ttl"],
+      "Cannot read --ttl: its value is missing",
+      "Write --ttl DURATION, or --ttl=VALUE for a value that starts with a dash",
+    ],
+    [
+      ["k", "--secret", "--json"],
+      "Cannot read --secret: its value is missing",
+      "Write --secret VALUE, or --secret=VALUE for a value that starts with a dash",
+    ],
+    [["k", "--ttl=1s", "--ttl=2s"], "Cannot read --ttl: it is given twice", "Give --ttl once"],
+    [
+      ["k", "--require-ttl", "--no-require-ttl"],
+      "Cannot read --require-ttl: it is given twice",
+      "Give --require-ttl once",
+    ],
+    [[], 'Cannot run "ephemeral set": KEY is missing', "See: ephemeral set --help"],
+    [
+      ["k", "two", "words"],
+      'Cannot run "ephemeral set": wanted 2 operands, got 3',
+      "Quote an operand that holds spaces. See: ephemeral set --help",
+    ],
+  ])("refuses %j", (argv, message, hint) => {
+    expect(refusal(() => scan(argv))).toEqual({ code: "bad_command", message, hint });
+  });
+});
