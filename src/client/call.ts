@@ -1,0 +1,140 @@
+/**
+ * One command on its way to its answer: the text it is sent as, what becomes of the reply, how long it may take, and what
+ * undoes a grant that comes after the caller has gone. Knows nothing of sockets; a link numbers it and sends it.
+ */
+import type { CommandName, Reply, Request, WaitMs } from "../protocol/commands.ts";
+import { EphemeralError, isErrorCode } from "../protocol/errors.ts";
+import { encodeJson } from "../protocol/json.ts";
+
+/** A command without its envelope and without `waitMs`, which depends on when it is sent. */
+export type Outgoing<Name extends CommandName = CommandName> = {
+  readonly [N in Name]: { readonly action: N } & {
+    readonly [Field in keyof Omit<Request<N>, "waitMs">]: Request<N>[Field] | undefined;
+  };
+}[Name];
+
+export interface CallRequest<Name extends CommandName, Result> {
+  readonly command: Outgoing<Name>;
+  /** What the caller gets of a good reply. */
+  read(reply: Reply<Name>): Result | Promise<Result>;
+  readonly waitMs?: WaitMs | undefined;
+  readonly signal?: AbortSignal | undefined;
+  /** What gives back what a reply granted to a caller that has gone; undefined when it granted nothing. */
+  undo?(reply: Reply<Name>): Outgoing | undefined;
+}
+
+/** The two ends of the caller's promise. */
+interface Settling<Result> {
+  resolve(result: Result | Promise<Result>): void;
+  reject(reason: unknown): void;
+  /** Called once, with the first of the two. */
+  onSettled(): void;
+}
+
+export class Call<Name extends CommandName = CommandName, Result = unknown> {
+  /** Past it the call fails; Infinity while the broker may take its time. */
+  deadlineMs: number;
+  /** Its number on the present link; 0 while it is not sent. */
+  id = 0;
+  readonly #request: CallRequest<Name, Result>;
+  readonly #settling: Settling<Result>;
+  /** The command as one line. Written at once, so that what the caller changes afterwards is not sent. */
+  readonly #line: string;
+  readonly #startedAtMs: number;
+  #isSettled = false;
+  #onAbort: (() => void) | undefined;
+
+  /** @throws {EphemeralError} `bad_command` for what JSON cannot carry */
+  constructor(request: CallRequest<Name, Result>, start: Settling<Result> & { nowMs: number; deadlineMs: number }) {
+    this.#request = request;
+    this.#settling = start;
+    this.#line = encodeJson(request.command);
+    this.#startedAtMs = start.nowMs;
+    this.deadlineMs = start.deadlineMs;
+  }
+
+  get action(): CommandName {
+    return this.#request.command.action;
+  }
+
+  /** Whether the caller has its answer; a reply that still comes is a late one. */
+  get isSettled(): boolean {
+    return this.#isSettled;
+  }
+
+  /** Whether the broker may hold the answer back. */
+  get waits(): boolean {
+    const { waitMs } = this.#request;
+    return waitMs !== undefined && waitMs !== 0;
+  }
+
+  /** UTF-16 length of the command, its envelope not counted. */
+  get length(): number {
+    return this.#line.length;
+  }
+
+  /** Its length in UTF-8; costs an encoding. */
+  get byteLength(): number {
+    return new TextEncoder().encode(this.#line).length;
+  }
+
+  /** The command as the line to send under `id`; a wait asks for what is left of it. */
+  line(id: number, nowMs: number): string {
+    const rest = this.#line.slice(1);
+    if (!this.waits) return `{"id":${id},${rest}`;
+    const { waitMs = 0 } = this.#request;
+    const leftMs = waitMs < 0 ? -1 : Math.max(1, Math.ceil(waitMs - (nowMs - this.#startedAtMs)));
+    return `{"id":${id},"waitMs":${leftMs},${rest}`;
+  }
+
+  /** Calls `onAbort` when the caller's signal says so, unless the call is settled by then. */
+  listen(onAbort: (reason: unknown) => void): void {
+    const { signal } = this.#request;
+    if (signal === undefined) return;
+    this.#onAbort = () => onAbort(signal.reason);
+    signal.addEventListener("abort", this.#onAbort, { once: true });
+  }
+
+  /** Takes the good reply. Returns what undoes it when it came too late for the caller. */
+  succeed(reply: unknown): Outgoing | undefined {
+    // Both sides take the shapes from `CommandMap`, and the peer is the broker that owns our socket.
+    const typed = reply as Reply<Name>;
+    if (this.#isSettled) return this.#request.undo?.(typed);
+    try {
+      this.#settling.resolve(this.#request.read(typed));
+      this.#settle();
+    } catch (error) {
+      this.fail(error);
+    }
+    return undefined;
+  }
+
+  /** Tells the caller, unless it has its answer already. */
+  fail(reason: unknown): undefined {
+    if (this.#isSettled) return;
+    this.#settling.reject(reason);
+    this.#settle();
+  }
+
+  #settle(): void {
+    this.#isSettled = true;
+    if (this.#onAbort !== undefined) this.#request.signal?.removeEventListener("abort", this.#onAbort);
+    this.#settling.onSettled();
+  }
+}
+
+/** The error a refusal stands for. A code this client does not know becomes `internal`, told in the details. */
+export function errorOfReply(reply: Readonly<Record<string, unknown>>): EphemeralError {
+  const { error, message, retryAfterMs } = reply;
+  const text = typeof message === "string" ? message : `The broker refused with ${error}`;
+  const extras = {
+    retryAfterMs: typeof retryAfterMs === "number" ? retryAfterMs : undefined,
+    details: isRecord(reply.details) ? reply.details : undefined,
+  };
+  if (isErrorCode(error)) return new EphemeralError(error, text, extras);
+  return new EphemeralError("internal", text, { ...extras, details: { ...extras.details, error } });
+}
+
+function isRecord(value: unknown): value is Record<string, unknown> {
+  return typeof value === "object" && value !== null && !Array.isArray(value);
+}

@@ -1,0 +1,256 @@
+/**
+ * The client: one method per command, with the seed's signatures. Every method may be called at any time; the connection is
+ * made with the first command, shared by all, and keeps the process alive only while an answer is awaited.
+ */
+import {
+  type CommandName,
+  Encoded,
+  type Health,
+  type LeaseScope,
+  type ListedItem,
+  type Reply,
+  type SessionInfo,
+  type Stats,
+  type WaitMs,
+} from "../protocol/commands.ts";
+import { EphemeralError } from "../protocol/errors.ts";
+import { fromJsonValue, jsonText } from "../protocol/json.ts";
+import type { Outgoing } from "./call.ts";
+import { compressText, decompressValue } from "./compressed.ts";
+import { Connection } from "./connection.ts";
+import { type ClientOptions, type ClientSettings, clientSettings } from "./options.ts";
+import { PipeTransport } from "./pipe-transport.ts";
+import { runOnce } from "./single-flight.ts";
+
+export { EphemeralError } from "../protocol/errors.ts";
+export type { ClientOptions } from "./options.ts";
+
+/** What every command that may wait takes. */
+export interface WaitOptions {
+  /** Milliseconds; 0 answers now, −1 waits as long as the connection lives. */
+  readonly waitMs?: WaitMs | undefined;
+  /** Gives the wait up: the promise rejects with the signal's reason at once. */
+  readonly signal?: AbortSignal | undefined;
+}
+
+export interface SetOptions {
+  /** Milliseconds to live; the client's `defaultTtlMs` when left out. */
+  readonly ttl?: number | undefined;
+  /** Only when the key is absent, or present. */
+  readonly if?: "absent" | "present" | undefined;
+  /** Only while the key stands at this version. */
+  readonly version?: number | undefined;
+}
+
+export interface LeaseOptions extends WaitOptions {
+  /** How many numbers there are. Without it a lease never waits. */
+  readonly size?: number | undefined;
+  /** `session`, the default, also ends the lease with this client's connection; `ttl` does not. */
+  readonly scope?: LeaseScope | undefined;
+}
+
+export interface OnceOptions extends WaitOptions {
+  /** Milliseconds the shared value lives; the client's `defaultTtlMs` when left out. */
+  readonly ttl?: number | undefined;
+}
+
+// Node 20 lacked these symbols before 20.5; a class needs some name for the methods even there.
+const disposeSymbol: typeof Symbol.dispose = Symbol.dispose ?? Symbol.for("Symbol.dispose");
+const asyncDisposeSymbol: typeof Symbol.asyncDispose = Symbol.asyncDispose ?? Symbol.for("Symbol.asyncDispose");
+
+export class Client {
+  /** Path of the broker's pipe. */
+  readonly pipe: string;
+  readonly #settings: ClientSettings;
+  readonly #connection: Connection;
+
+  /** Makes a client of the broker at `pipe`, else at `EPHEMERAL_PIPE`. Nothing is dialled before the first command, which
+   *  also waits up to `timeoutMs` for the broker to come up.
+   *  @throws {EphemeralError} `unavailable` when no pipe is named, `bad_command` for an option that cannot be */
+  constructor(pipe?: string | null, options?: ClientOptions);
+  constructor(options?: ClientOptions);
+  constructor(pipeOrOptions?: string | null | ClientOptions, options?: ClientOptions) {
+    const pipe = typeof pipeOrOptions === "string" ? pipeOrOptions : undefined;
+    const settings = clientSettings(pipe, options ?? (typeof pipeOrOptions === "object" ? (pipeOrOptions ?? {}) : {}));
+    this.#settings = settings;
+    this.pipe = settings.pipe;
+    this.#connection = new Connection({
+      endpoint: settings.pipe,
+      dial: () => new PipeTransport(settings.pipe),
+      clock: settings.clock,
+      timeoutMs: settings.timeoutMs,
+      secret: settings.secret,
+      label: settings.label,
+    });
+  }
+
+  /** `disconnected` before the first command and after a loss nobody waited in; `closed` for good. */
+  get state(): "disconnected" | "connecting" | "connected" | "reconnecting" | "closed" {
+    return this.#connection.state;
+  }
+
+  /** Stores `value` (JSON or a `Uint8Array`) under `key` for `ttl` milliseconds and resolves to its version, a number that
+   *  grows with every change in the broker.
+   *  @throws {EphemeralError} `exists`, `not_found` or `version_mismatch` when the condition does not hold, `invalid_ttl`,
+   *  `too_large`, `max_items`, `bad_command` for what JSON cannot carry */
+  set(key: string, value: unknown, ttl?: number | SetOptions): Promise<number> {
+    const options = typeof ttl === "object" ? ttl : { ttl };
+    if (this.#settings.compressionThreshold !== Number.POSITIVE_INFINITY)
+      return this.#setCompressed(key, { value, options });
+    try {
+      return this.#store(key, { text: storableText(key, value), options });
+    } catch (error) {
+      return Promise.reject(error);
+    }
+  }
+
+  /** Resolves to the value of `key`; with `waitMs` waits until somebody sets it.
+   *  @throws {EphemeralError} `not_found`, `expired` for 30 s after its end, `timeout` when nobody set it in time */
+  get<Value = unknown>(key: string, options?: WaitOptions): Promise<Value> {
+    const command = { action: "get", key } as const;
+    return this.#connection.call({
+      command,
+      // The caller says what was stored; JSON cannot tell.
+      read: (reply) => readValue(key, reply) as Value | Promise<Value>,
+      waitMs: options?.waitMs,
+      signal: options?.signal,
+    });
+  }
+
+  /** Removes `key`. Resolves to whether it was there.
+   *  @throws {EphemeralError} `version_mismatch` when it stands at another version than `options.version` */
+  del(key: string, options?: { readonly version?: number | undefined }): Promise<boolean> {
+    return this.#call({ action: "del", key, version: options?.version }, (reply) => reply.deleted);
+  }
+
+  /** The live keys that start with `prefix`, in the order they were first set, read a page at a time: keys set or removed
+   *  meanwhile may or may not be seen. Values are not sent. */
+  async list(prefix?: string): Promise<Record<string, ListedItem>> {
+    const entries: [string, ListedItem][] = [];
+    let cursor: string | undefined;
+    do {
+      const command = { action: "list", prefix, cursor, limit: undefined } as const;
+      const page: Reply<"list"> = await this.#call(command, (reply) => reply);
+      entries.push(...Object.entries(page.items));
+      cursor = page.cursor;
+    } while (cursor !== undefined);
+    // fromEntries defines own members, so that a key named __proto__ stays one.
+    return Object.fromEntries(entries);
+  }
+
+  /** Takes the lowest free number of `key` for `workerId`, or renews the one it holds, for `ttl` milliseconds. It is free again
+   *  when it is released, when `ttl` is over, and, unless `scope` is "ttl", when this client's process dies.
+   *  @throws {EphemeralError} `pool_exhausted` when all `size` are held and `waitMs` is 0, `timeout`, `not_owner` when the
+   *  worker's lease is another session's, `size_mismatch`, `key_and_worker_required` */
+  lease(key: string, workerId: string, ttl?: number | null, options?: LeaseOptions): Promise<number> {
+    const scope = options?.scope ?? "session";
+    return this.#connection.call({
+      command: { action: "lease", key, workerId, ttl: ttl ?? undefined, size: options?.size, scope },
+      read: (reply) => reply.value,
+      undo: () => ({ action: "release", key, workerId }),
+      waitMs: options?.waitMs,
+      signal: options?.signal,
+    });
+  }
+
+  /** Frees what `workerId` holds of `key`; without `key` its only lease, with `*` all. Resolves to whether there was one.
+   *  @throws {EphemeralError} `bad_command` naming the keys when it holds several and none is named, `not_owner` */
+  release(workerId: string, key?: string): Promise<boolean> {
+    return this.#call({ action: "release", workerId, key }, (reply) => reply.released);
+  }
+
+  /** The value of `key`, produced by exactly one of all its callers in the run. The others wait for it; when the producer's
+   *  process dies, the first of them produces. `options.signal` ends the waiting, not a producer that runs.
+   *  @throws what `produce` threw, here; elsewhere {EphemeralError} `producer_failed` with its message
+   *  @throws {EphemeralError} `timeout` after `options.waitMs`, which is −1 unless told */
+  once<Value>(key: string, produce: () => Value | Promise<Value>, options?: OnceOptions): Promise<Value> {
+    const shared = runOnce(this.#connection, {
+      key,
+      produce,
+      ttlMs: options?.ttl ?? this.#settings.defaultTtlMs,
+      waitMs: options?.waitMs ?? -1,
+      signal: options?.signal,
+      readShared: (reply) => readValue(key, reply),
+    });
+    // All callers of a key produce the same kind of value.
+    return shared as Promise<Value>;
+  }
+
+  /** The round trip to the broker, in milliseconds. */
+  ping(): Promise<number> {
+    const { clock } = this.#settings;
+    const startedAtMs = clock.nowMs();
+    return this.#call({ action: "ping" }, () => clock.nowMs() - startedAtMs);
+  }
+
+  stats(): Promise<Stats> {
+    return this.#call({ action: "stats" }, (reply) => reply.stats);
+  }
+
+  health(): Promise<Health & { readonly ok: true }> {
+    return this.#call({ action: "health" }, ({ status, uptime, timestamp, capacity, memory, connections }) => {
+      return { ok: true, status, uptime, timestamp, capacity, memory, connections } as const;
+    });
+  }
+
+  /** The broker's numbers in Prometheus' text format. */
+  metrics(): Promise<string> {
+    return this.#call({ action: "metrics" }, (reply) => reply.metrics);
+  }
+
+  /** Who is connected, what each holds and waits for. */
+  ps(): Promise<readonly SessionInfo[]> {
+    return this.#call({ action: "ps" }, (reply) => reply.sessions);
+  }
+
+  /** Closes the connection for good; the broker frees what this client holds. Commands without an answer fail with
+   *  `cancelled`. Idempotent. A process may also simply end: an idle client does not keep it. */
+  close(): void {
+    this.#connection.close();
+  }
+
+  async #setCompressed(key: string, { value, options }: { value: unknown; options: SetOptions }): Promise<number> {
+    const text = storableText(key, value);
+    const packed = await compressText(text, this.#settings.compressionThreshold);
+    return this.#store(
+      key,
+      packed === undefined ? { text, options } : { text: `"${packed}"`, options, compressed: true },
+    );
+  }
+
+  #store(key: string, stored: { text: string; options: SetOptions; compressed?: true }): Promise<number> {
+    const { text, options, compressed } = stored;
+    const { ttl = this.#settings.defaultTtlMs, version } = options;
+    const value = new Encoded(text);
+    const command = { action: "set", key, value, ttl, if: options.if, version, compressed } as const;
+    return this.#call(command, (reply) => reply.version);
+  }
+
+  #call<Name extends CommandName, Result>(
+    command: Outgoing<Name>,
+    read: (reply: Reply<Name>) => Result,
+  ): Promise<Result> {
+    return this.#connection.call<Name, Result>({ command, read });
+  }
+
+  [disposeSymbol](): void {
+    this.close();
+  }
+
+  async [asyncDisposeSymbol](): Promise<void> {
+    this.close();
+  }
+}
+
+/** @throws {EphemeralError} `bad_command` for what JSON cannot carry */
+function storableText(key: string, value: unknown): string {
+  if (value !== undefined) return jsonText(value);
+  throw new EphemeralError("bad_command", `Cannot set "${key}": wanted JSON or a Uint8Array, got undefined`);
+}
+
+function readValue(
+  key: string,
+  reply: { readonly value: unknown; readonly compressed?: boolean | undefined },
+): unknown {
+  return reply.compressed ? decompressValue(key, reply.value) : fromJsonValue(reply.value);
+}

@@ -1,0 +1,277 @@
+/**
+ * One open connection, from the first byte to the last: greets, numbers and sends calls, hands replies to them, and tells
+ * how it ended. All said in one turn leaves in one write. It never comes back; `connection.ts` makes the next one.
+ */
+import type { CommandName, HelloReply, Reply } from "../protocol/commands.ts";
+import { closeCodes, EphemeralError, type ErrorCode, mayReconnect } from "../protocol/errors.ts";
+import { FrameDecoder } from "../protocol/frame.ts";
+import { decodeJson } from "../protocol/json.ts";
+import { defaultLimits, type Limits, MiB } from "../protocol/limits.ts";
+import { Call, errorOfReply, type Outgoing } from "./call.ts";
+import type { ClientClock } from "./client-clock.ts";
+import { greet } from "./greeting.ts";
+import type { Transport } from "./transport.ts";
+
+export interface LinkOptions {
+  readonly transport: Transport;
+  readonly clock: ClientClock;
+  /** How long opening and greeting may take. */
+  readonly greetingMs: number;
+  readonly secret: string | undefined;
+  readonly label: string | undefined;
+}
+
+/** Each names the link it comes from: one that was left behind has nothing to say. */
+export interface LinkEvents {
+  /** There is room for calls, or more of it. */
+  onRoom(): void;
+  onGreeted(hello: HelloReply): void;
+  /** Gone; trying again can help. Not said after `close`. */
+  onLost(loss: Loss): void;
+  /** Gone; the broker, or our own check of it, says to stay away. */
+  onRefused(error: EphemeralError): void;
+  /** A grant came for a caller that has gone. */
+  onLateGrant(undo: Outgoing): void;
+}
+
+export interface Loss {
+  readonly error: Error;
+  readonly retryAfterMs: number | undefined;
+}
+
+/** Replies are bounded by the broker, whose bounds may be set higher than ours. */
+const replyBytesMax = 64 * MiB;
+/** Past this many bytes that the kernel has not taken, calls are held back. A call with so many is answered at some time. */
+const unsentBytesMax = 4 * MiB;
+/** Of the commands that may be unanswered, one part in this many is kept for `cancel`. */
+const cancelShare = 8;
+
+export class Link {
+  readonly #options: LinkOptions;
+  readonly #events: LinkEvents;
+  readonly #decoder = new FrameDecoder({ frameBytesMax: replyBytesMax });
+  /** By number, so in the order sent; undefined for a `cancel`, whose answer says nothing new. */
+  readonly #unanswered = new Map<number, Call | undefined>();
+  #nextId = 1;
+  /** Calls from this number on were not handed to the transport yet. */
+  #firstUnsentId = 1;
+  #outgoing = "";
+  #phase: "opening" | "greeting" | "writable" | "leaving" | "over" = "opening";
+  #limits: Limits = defaultLimits;
+  #loss: Loss | undefined;
+  #stopGreetingTimer: (() => void) | undefined;
+
+  constructor(options: LinkOptions, events: LinkEvents) {
+    this.#options = options;
+    this.#events = events;
+  }
+
+  /** Whether another call may be sent now. */
+  get hasRoom(): boolean {
+    if (this.#phase !== "writable") return false;
+    const { commandsInFlightMax } = this.#limits;
+    const callsMax = commandsInFlightMax - Math.ceil(commandsInFlightMax / cancelShare);
+    return this.#unanswered.size < callsMax && this.#options.transport.unsentBytes < unsentBytesMax;
+  }
+
+  get isWritable(): boolean {
+    return this.#phase === "writable";
+  }
+
+  open(): void {
+    const { transport, clock, greetingMs } = this.#options;
+    const alarm = (): void =>
+      this.#break(
+        new EphemeralError(
+          "unavailable",
+          `Cannot greet the broker at ${transport.endpoint}: no answer in ${greetingMs} ms`,
+        ),
+      );
+    this.#stopGreetingTimer = clock.after(greetingMs, { alarm, keepsAlive: false });
+    transport.open({
+      onOpen: () => this.#greet(),
+      onData: (chunk) => this.#receive(chunk),
+      onClose: (error) => this.#closedByPeer(error),
+    });
+  }
+
+  send(call: Call): void {
+    const id = this.#nextId++;
+    call.id = id;
+    this.#unanswered.set(id, call);
+    this.#enqueue(call.line(id, this.#options.clock.nowMs()));
+  }
+
+  /** Asks the broker to give up a wait. */
+  cancel(call: Call): void {
+    const id = this.#nextId++;
+    this.#unanswered.set(id, undefined);
+    this.#enqueue(`{"id":${id},"action":"cancel","target":${call.id}}\n`);
+  }
+
+  /** Calls without an answer, in the order sent, callers that have gone left out. */
+  unanswered(): readonly Call[] {
+    const isWanted = (call: Call | undefined): call is Call =>
+      call !== undefined && !call.isSettled && !isGreeting(call);
+    return [...this.#unanswered.values()].filter(isWanted);
+  }
+
+  /** Whether the transport got `call`, so that the broker may have run it. */
+  wasSent(call: Call): boolean {
+    return call.id !== 0 && call.id < this.#firstUnsentId;
+  }
+
+  ref(): void {
+    this.#options.transport.ref();
+  }
+
+  unref(): void {
+    this.#options.transport.unref();
+  }
+
+  /** Sends what was said in this turn, then closes. */
+  close(): void {
+    if (this.#phase === "over") return;
+    this.#flush();
+    this.#end();
+    this.#options.transport.close();
+  }
+
+  #end(): void {
+    this.#phase = "over";
+    this.#stopGreetingTimer?.();
+  }
+
+  #enqueue(line: string): void {
+    if (this.#outgoing === "") queueMicrotask(() => this.#flush());
+    this.#outgoing += line;
+  }
+
+  #flush(): void {
+    if (this.#outgoing === "" || this.#phase === "over") return;
+    const text = this.#outgoing;
+    this.#outgoing = "";
+    this.#firstUnsentId = this.#nextId;
+    this.#options.transport.send(text);
+  }
+
+  /** Without a secret calls may follow `hello` at once; with one nothing is said before the broker has proved itself. */
+  #greet(): void {
+    this.#phase = "greeting";
+    const { transport, secret, label } = this.#options;
+    greet((command) => this.#exchange(command), { endpoint: transport.endpoint, secret, label }).then(
+      (hello) => this.#greeted(hello),
+      (error: unknown) => this.#greetingFailed(error),
+    );
+    if (secret !== undefined) return;
+    this.#phase = "writable";
+    this.#events.onRoom();
+  }
+
+  /** A command of the greeting itself. It never settles when the link ends first. */
+  #exchange<Name extends "challenge" | "hello">(command: Outgoing<Name>): Promise<Reply<Name>> {
+    return new Promise((resolve, reject) => {
+      const settling = { resolve, reject, onSettled: () => {} };
+      const request = { command, read: (reply: Reply<Name>) => reply };
+      const call = new Call<Name, Reply<Name>>(request, {
+        ...settling,
+        nowMs: 0,
+        deadlineMs: Number.POSITIVE_INFINITY,
+      });
+      if (this.#phase !== "over") this.send(call);
+    });
+  }
+
+  #greeted(hello: HelloReply): void {
+    if (this.#phase === "over") return;
+    this.#stopGreetingTimer?.();
+    this.#limits = { ...defaultLimits, ...hello.limits };
+    if (this.#phase === "greeting") this.#phase = "writable";
+    this.#events.onGreeted(hello);
+    this.#events.onRoom();
+  }
+
+  #greetingFailed(error: unknown): void {
+    if (this.#phase === "over") return;
+    const failure = error instanceof Error ? error : new Error(`${error}`);
+    if (failure instanceof EphemeralError && !failure.retryable) this.#refuse(failure);
+    else this.#break(failure);
+  }
+
+  #receive(chunk: Uint8Array): void {
+    try {
+      this.#decoder.push(chunk, this.#onFrame);
+    } catch (error) {
+      this.#break(error instanceof Error ? error : new Error(`${error}`));
+    }
+    if (this.hasRoom) this.#events.onRoom();
+  }
+
+  readonly #onFrame = (frame: Uint8Array): boolean => {
+    const message = decodeJson(frame);
+    if (typeof message.id === "number") this.#answer(message.id, message);
+    else if (message.push === "closing") this.#closing(message);
+    else if (message.ok === false) this.#loss = lossOf(errorOfReply(message));
+    return this.#phase !== "over";
+  };
+
+  #answer(id: number, message: Readonly<Record<string, unknown>>): void {
+    const call = this.#unanswered.get(id);
+    this.#unanswered.delete(id);
+    if (call === undefined) return;
+    const undo = message.ok === true ? call.succeed(message) : call.fail(errorOfReply(message));
+    if (undo !== undefined) this.#events.onLateGrant(undo);
+  }
+
+  /** The broker is about to close: what is not sent yet waits for the next link, or for none. */
+  #closing({ code, reason, retryAfterMs }: Readonly<Record<string, unknown>>): void {
+    const closeCode = typeof code === "number" ? code : closeCodes.shutdown;
+    const text = `The broker closed the connection: ${reason} (${closeCode})`;
+    const extras = {
+      retryAfterMs: typeof retryAfterMs === "number" ? retryAfterMs : undefined,
+      details: { closeCode },
+    };
+    const error = new EphemeralError(refusals[closeCode] ?? "unavailable", text, extras);
+    if (mayReconnect(closeCode)) {
+      this.#loss = lossOf(error);
+      this.#phase = "leaving";
+    } else this.#refuse(error);
+  }
+
+  #closedByPeer(error: Error | undefined): void {
+    if (this.#phase === "over") return;
+    const isOurRefusal = this.#phase === "opening" && error instanceof EphemeralError;
+    this.#end();
+    if (isOurRefusal) this.#events.onRefused(error);
+    else this.#events.onLost(this.#loss ?? lossOf(error ?? new Error("the broker closed the connection")));
+  }
+
+  #break(error: Error): void {
+    this.#end();
+    this.#options.transport.close();
+    this.#events.onLost(lossOf(error));
+  }
+
+  #refuse(error: EphemeralError): void {
+    this.#end();
+    this.#options.transport.close();
+    this.#events.onRefused(error);
+  }
+}
+
+/** What the codes that keep us away mean to a caller; `unavailable` where there is no better word. */
+const refusals: Readonly<Record<number, ErrorCode>> = {
+  [closeCodes.authFailed]: "auth_failed",
+  [closeCodes.badRequest]: "bad_command",
+  [closeCodes.connectionLimit]: "too_many_connections",
+  [closeCodes.forbidden]: "forbidden",
+};
+
+function isGreeting(call: Call): boolean {
+  const greetings: readonly CommandName[] = ["challenge", "hello"];
+  return greetings.includes(call.action);
+}
+
+function lossOf(error: Error): Loss {
+  return { error, retryAfterMs: error instanceof EphemeralError ? error.retryAfterMs : undefined };
+}

@@ -1,0 +1,80 @@
+/**
+ * What a client can be told, read once: the caller's options first, then the environment, then the defaults. After this
+ * nobody asks again.
+ */
+import { EphemeralError, kindOf } from "../protocol/errors.ts";
+import { defaultLimits, KiB } from "../protocol/limits.ts";
+import { type ClientClock, systemClientClock } from "./client-clock.ts";
+import { readEnvironment } from "./environment.ts";
+
+export interface ClientOptions {
+  /** What broker and client both know; else `CLIENT_SECRET`, `EPHEMERAL_SECRET`. Null is the same as leaving it out. */
+  readonly secret?: string | null | undefined;
+  /** Who this is, for people: shown where this client holds or waits. Else `EPHEMERAL_LABEL`. */
+  readonly label?: string | undefined;
+  /** How long a command may take, connecting included; a waiting command: connecting alone. Else `CLIENT_TIMEOUT`, 5000. */
+  readonly timeoutMs?: number | undefined;
+  /** The seed's name for `timeoutMs`. */
+  readonly timeout?: number | undefined;
+  /** The time to live of what is set without one: 30 minutes. */
+  readonly defaultTtlMs?: number | undefined;
+  /** Whether large values are gzipped, as the seed's clients do; else `CLIENT_COMPRESSION`, false. Compressed values are
+   *  read either way. Gzipping takes a moment: commands issued meanwhile may overtake the `set`. */
+  readonly compression?: boolean | undefined;
+  /** From how many characters of JSON on; else `CLIENT_COMPRESSION_THRESHOLD`, 1024. */
+  readonly compressionThreshold?: number | undefined;
+  /** Time and chance, for tests. */
+  readonly clock?: ClientClock | undefined;
+}
+
+export interface ClientSettings {
+  readonly pipe: string;
+  readonly secret: string | undefined;
+  readonly label: string | undefined;
+  readonly timeoutMs: number;
+  readonly defaultTtlMs: number;
+  /** From how many characters on values are compressed; Infinity for never. */
+  readonly compressionThreshold: number;
+  readonly clock: ClientClock;
+}
+
+const defaultTimeoutMs = 5000;
+const defaultTtlMs = 30 * 60 * 1000;
+const defaultCompressionThreshold = 1 * KiB;
+/** What a timer can be set to. */
+const timeoutMsMax = 2 ** 31 - 1;
+
+/** @throws {EphemeralError} `unavailable` when neither the caller nor the environment names a pipe, `bad_command` naming the
+ *  option or variable that cannot be */
+export function clientSettings(pipe: string | undefined, options: ClientOptions): ClientSettings {
+  const environment = readEnvironment();
+  const endpoint = pipe || environment.pipe;
+  if (endpoint === undefined) {
+    throw new EphemeralError(
+      "unavailable",
+      "Cannot make a client: no pipe was given and EPHEMERAL_PIPE is not set. Run under a broker: ephemeral start -- <command>",
+    );
+  }
+  const secret = options.secret ?? environment.secret;
+  if (secret === "") {
+    throw new EphemeralError("bad_command", "Cannot make a client: the secret is empty; give one or leave it out");
+  }
+  const isCompressing = options.compression ?? environment.compression ?? false;
+  const threshold = options.compressionThreshold ?? environment.compressionThreshold ?? defaultCompressionThreshold;
+  const timeoutMs = options.timeoutMs ?? options.timeout ?? environment.timeoutMs ?? defaultTimeoutMs;
+  return {
+    pipe: endpoint,
+    secret,
+    label: options.label ?? environment.label,
+    timeoutMs: readMs("timeoutMs", timeoutMs, timeoutMsMax),
+    defaultTtlMs: readMs("defaultTtlMs", options.defaultTtlMs ?? defaultTtlMs, defaultLimits.ttlMsMax),
+    compressionThreshold: isCompressing ? threshold : Number.POSITIVE_INFINITY,
+    clock: options.clock ?? systemClientClock,
+  };
+}
+
+function readMs(name: string, value: number, maxMs: number): number {
+  if (Number.isInteger(value) && value >= 1 && value <= maxMs) return value;
+  const actual = typeof value === "number" ? value : kindOf(value);
+  throw new EphemeralError("bad_command", `Cannot make a client: ${name} should be 1 to ${maxMs} ms, it is ${actual}`);
+}

@@ -1,0 +1,101 @@
+/**
+ * The pipe: a unix socket, or a named pipe on Windows, through `node:net`, which Node and Bun both have. Before it dials it
+ * checks that the path fits a socket address and that the socket is ours: whoever owns it could read all we send.
+ */
+import { lstatSync } from "node:fs";
+import { connect, type Socket } from "node:net";
+import { EphemeralError } from "../protocol/errors.ts";
+import type { Transport, TransportHandlers } from "./transport.ts";
+
+/** What a socket address holds, less its closing zero. Node cuts longer paths silently and dials another file. */
+const pathBytesMax = process.platform === "linux" ? 107 : 103;
+
+export class PipeTransport implements Transport {
+  readonly endpoint: string;
+  #socket: Socket | undefined;
+  #isOpen = false;
+  #isOver = false;
+  #keepsAlive = true;
+
+  constructor(path: string) {
+    this.endpoint = path;
+  }
+
+  get unsentBytes(): number {
+    return this.#socket?.writableLength ?? 0;
+  }
+
+  open(handlers: TransportHandlers): void {
+    let failure: Error | undefined;
+    const onClose = (): void => {
+      if (this.#isOver) return;
+      this.#isOver = true;
+      handlers.onClose(failure);
+    };
+    try {
+      checkSocketPath(this.endpoint);
+    } catch (error) {
+      failure = error instanceof Error ? error : new Error(`${error}`);
+      queueMicrotask(onClose);
+      return;
+    }
+    const socket = connect(this.endpoint);
+    this.#socket = socket;
+    if (!this.#keepsAlive) socket.unref();
+    socket.on("connect", () => {
+      this.#isOpen = true;
+      if (!this.#isOver) handlers.onOpen();
+    });
+    socket.on("data", (chunk: Uint8Array) => {
+      if (!this.#isOver) handlers.onData(chunk);
+    });
+    // An error is followed by close; the end of the peer's half by close too, as we allow no half-open socket.
+    socket.on("error", (error) => {
+      failure = error;
+    });
+    socket.on("close", onClose);
+  }
+
+  send(data: string | Uint8Array): void {
+    this.#socket?.write(data);
+  }
+
+  close(): void {
+    this.#isOver = true;
+    const socket = this.#socket;
+    if (socket === undefined) return;
+    socket.unref();
+    if (this.#isOpen) socket.end(() => socket.destroy());
+    else socket.destroy();
+  }
+
+  ref(): void {
+    this.#keepsAlive = true;
+    this.#socket?.ref();
+  }
+
+  unref(): void {
+    this.#keepsAlive = false;
+    this.#socket?.unref();
+  }
+}
+
+/** @throws {EphemeralError} `bad_command` for a path too long, `forbidden` for a socket of another user (root excepted)
+ *  @throws the file system's error, such as ENOENT, when there is no such file */
+function checkSocketPath(path: string): void {
+  if (process.platform === "win32" || process.getuid === undefined) return;
+  const bytes = Buffer.byteLength(path);
+  if (bytes > pathBytesMax) {
+    throw new EphemeralError(
+      "bad_command",
+      `Cannot connect to ${path}: a socket's path has at most ${pathBytesMax} bytes, this one has ${bytes}`,
+    );
+  }
+  const owner = lstatSync(path).uid;
+  const user = process.getuid();
+  if (owner === user || owner === 0) return;
+  throw new EphemeralError(
+    "forbidden",
+    `Cannot connect to ${path}: it should belong to this user (uid ${user}) or to root, it belongs to uid ${owner}`,
+  );
+}

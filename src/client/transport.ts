@@ -1,0 +1,28 @@
+/**
+ * What a connection asks of the thing that carries its bytes: a pipe, later a WebSocket. One transport is one attempt: it
+ * is opened once, and when it has closed it is done. Knows nothing of frames, commands or reconnecting.
+ */
+
+export interface TransportHandlers {
+  /** Bytes may be sent from now on. */
+  onOpen(): void;
+  /** Bytes came; they are valid only during the call. */
+  onData(chunk: Uint8Array): void;
+  /** It could not open, or it is gone. Said once, never within a call of ours, and not after `close`. */
+  onClose(error: Error | undefined): void;
+}
+
+export interface Transport {
+  /** The address as dialled: both sides' proofs name it. */
+  readonly endpoint: string;
+  /** Bytes taken by `send` that the kernel has not taken yet. */
+  readonly unsentBytes: number;
+  open(handlers: TransportHandlers): void;
+  /** Takes all of `data`, in order. Only between `onOpen` and the end. */
+  send(data: string | Uint8Array): void;
+  /** Lets what was sent leave, then closes. Handlers are not called again. */
+  close(): void;
+  /** Whether an open transport keeps the process from ending. A new one does. */
+  ref(): void;
+  unref(): void;
+}
