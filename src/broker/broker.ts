@@ -5,8 +5,9 @@
 import { randomBytes } from "node:crypto";
 import { systemClock } from "../engine/clock.ts";
 import { MemoryEngine } from "../engine/memory/memory-engine.ts";
+import { fromMessagePack, msgpackCodec } from "../msgpack/codec.ts";
 import { closeCodes, EphemeralError } from "../protocol/errors.ts";
-import { encodeJson } from "../protocol/json.ts";
+import { encodeJson, jsonCodec } from "../protocol/json.ts";
 import { SecretAuthentication } from "./auth.ts";
 import type { BrokerConfig } from "./config.ts";
 import { Connection, type Socket } from "./connection.ts";
@@ -32,6 +33,7 @@ export interface RunningBroker {
 
 const directoryNameBytes = 6;
 const epochBytes = 8;
+const codecs = { json: jsonCodec(fromMessagePack), msgpack: msgpackCodec };
 
 /** Starts a broker on a private unix socket of its own.
  *  @throws {EphemeralError} `forbidden` when the run directory is not ours alone, `unavailable` when it cannot be had,
@@ -82,6 +84,7 @@ export async function startBroker(config: BrokerConfig): Promise<RunningBroker> 
       {
         limits: config.limits,
         clock,
+        codecs,
         dispatcher,
         authentication,
         endSession: (session) => {

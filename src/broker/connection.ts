@@ -4,10 +4,10 @@
  */
 import type { CancelAlarm, Clock } from "../engine/clock.ts";
 import type { Awaitable } from "../engine/engine.ts";
+import type { Codec } from "../protocol/codec.ts";
 import type { Command, CommandName, Push, Reply } from "../protocol/commands.ts";
 import { closeCodes, EphemeralError } from "../protocol/errors.ts";
 import { FrameDecoder } from "../protocol/frame.ts";
-import { decodeJson, encodeJson, encodeJsonReply } from "../protocol/json.ts";
 import { authFailuresMax, badFramesInARowMax, type Limits } from "../protocol/limits.ts";
 import { parseCommand, readCommandId } from "../protocol/parse.ts";
 import type { SecretAuthentication } from "./auth.ts";
@@ -30,6 +30,8 @@ export interface Socket extends ByteSink {
 export interface ConnectionParts {
   readonly limits: Limits;
   readonly clock: Clock;
+  /** The first byte of a connection chooses between them. */
+  readonly codecs: { readonly json: Codec; readonly msgpack: Codec };
   readonly dispatcher: Dispatcher;
   /** Undefined where no secret is asked for. */
   readonly authentication: SecretAuthentication | undefined;
@@ -63,7 +65,7 @@ export class Connection {
     this.#socket = peer.socket;
     this.session = peer.session;
     this.#outbox = new Outbox(peer.socket);
-    this.#decoder = new FrameDecoder({ frameBytesMax: parts.limits.frameBytesMax });
+    this.#decoder = new FrameDecoder({ frameBytesMax: parts.limits.frameBytesMax, framing: "detect" });
     this.#isAuthenticated = parts.authentication === undefined;
     this.#ordered = new TaskLine({
       tasksMax: parts.limits.commandsInFlightMax,
@@ -74,6 +76,12 @@ export class Connection {
   /** Numbered and unnumbered commands that are not answered yet. */
   get inFlight(): number {
     return this.#inFlight.size + this.#ordered.length;
+  }
+
+  /** What this connection speaks. Nothing is said before its first byte has chosen. */
+  get codec(): Codec {
+    const { json, msgpack } = this.#parts.codecs;
+    return this.#decoder.framing === "prefixed" ? msgpack : json;
   }
 
   /** Whether any command but `hello` and `challenge` has come. */
@@ -128,7 +136,7 @@ export class Connection {
   }
 
   push(push: Push): void {
-    if (this.#state !== "closed") this.#outbox.enqueue(encodeJson(push));
+    if (this.#state !== "closed") this.#outbox.enqueue(this.codec.encode(push));
   }
 
   /** Takes the wait of command `target` out of its queue. False when it was answered already. */
@@ -155,7 +163,7 @@ export class Connection {
 
   readonly #receiveFrame = (frame: Uint8Array): boolean => {
     try {
-      const message = decodeJson(frame);
+      const message = this.codec.decode(frame);
       this.#badFramesInARow = 0;
       this.#receiveMessage(message, this.#isAuthenticated || (this.#parts.authentication?.isSealed(frame) ?? true));
     } catch (error) {
@@ -212,7 +220,7 @@ export class Connection {
 
   #answer(id: number | undefined, reply: object): void {
     if (this.#state === "closed") return;
-    this.#outbox.enqueue(encodeJsonReply(id, reply));
+    this.#outbox.enqueue(this.codec.encodeReply(id, reply));
     this.#holdBack();
   }
 
@@ -226,7 +234,7 @@ export class Connection {
 
   #say(message: object): void {
     if (this.#state === "closed") return;
-    this.#outbox.enqueue(encodeJson(message));
+    this.#outbox.enqueue(this.codec.encode(message));
     this.#holdBack();
   }
 

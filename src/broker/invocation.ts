@@ -2,6 +2,7 @@
  * One run of one command: whose it is, whether it may, and the handle by which its wait is cancelled.
  */
 import type { WaitHandle, Waiting } from "../engine/engine.ts";
+import type { Codec } from "../protocol/codec.ts";
 import type { EphemeralError } from "../protocol/errors.ts";
 import type { Connection } from "./connection.ts";
 import type { Session } from "./session.ts";
@@ -20,6 +21,11 @@ export class Invocation implements WaitHandle {
 
   get session(): Session {
     return this.connection.session;
+  }
+
+  /** What the command came in and its answer leaves in. */
+  get codec(): Codec {
+    return this.connection.codec;
   }
 
   /** What the engine needs of a command that may wait. */

@@ -131,7 +131,11 @@ export interface CommandMap {
       readonly cursor?: string | undefined;
       readonly limit?: number | undefined;
     };
-    reply: { readonly items: Readonly<Record<string, ListedItem>>; readonly cursor?: string | undefined };
+    reply: {
+      /** In MessagePack pairs of key and item: a map cannot have every key. */
+      readonly items: Readonly<Record<string, ListedItem>> | readonly (readonly [string, ListedItem])[];
+      readonly cursor?: string | undefined;
+    };
   };
   lease: {
     request: {

@@ -2,9 +2,24 @@
  * The JSON codec: one object a frame, bytes as `{"$binary":"<base64>"}`, nesting bounded before a parser sees the text.
  * Values the broker keeps stay JSON text from the frame they came in to the frame they leave in.
  */
+import type { Codec } from "./codec.ts";
 import { Encoded } from "./commands.ts";
-import { EphemeralError, kindOf } from "./errors.ts";
+import { assert, EphemeralError, kindOf } from "./errors.ts";
 import { nestingMax } from "./limits.ts";
+
+/** Turns a value kept as MessagePack into what JSON text can be made of. */
+export type Transcode = (bytes: Uint8Array) => unknown;
+
+/** The JSON codec. Values that were kept as MessagePack are transcoded as they leave. */
+export function jsonCodec(transcode: Transcode): Codec {
+  return {
+    name: "json",
+    decode: decodeJson,
+    encode: (message) => encodeJson(message, transcode),
+    encodeReply: (id, reply) => encodeJsonReply(id, reply, transcode),
+    keep: (value) => JSON.stringify(value),
+  };
+}
 
 const utf8 = new TextDecoder("utf-8", { fatal: true, ignoreBOM: true });
 
@@ -31,32 +46,30 @@ function invalidJson(actual: string): EphemeralError {
 }
 
 /** Writes one message as one line, its LF included. Member names are the vocabulary's own and need no escaping. */
-export function encodeJson(message: object): string {
-  return `{${membersText(message, "")}}\n`;
+export function encodeJson(message: object, transcode?: Transcode): string {
+  return `{${membersText(message, "", transcode)}}\n`;
 }
 
-/** Writes the reply to command `id` (undefined: a command without one) as one line, its LF included. */
-export function encodeJsonReply(id: number | undefined, reply: object): string {
-  return `{${membersText(reply, id === undefined ? '"ok":true' : `"id":${id},"ok":true`)}}\n`;
+function encodeJsonReply(id: number | undefined, reply: object, transcode: Transcode): string {
+  return `{${membersText(reply, id === undefined ? '"ok":true' : `"id":${id},"ok":true`, transcode)}}\n`;
 }
 
-function membersText(message: object, before: string): string {
+function membersText(message: object, before: string, transcode: Transcode | undefined): string {
   let text = before;
   // The vocabulary's objects are literals with own members only, so `in` needs no second check.
   for (const name in message) {
     const value: unknown = message[name as keyof typeof message];
-    if (value !== undefined) text += `${text === "" ? "" : ","}"${name}":${memberText(value)}`;
+    if (value !== undefined) text += `${text === "" ? "" : ","}"${name}":${memberText(value, transcode)}`;
   }
   return text;
 }
 
-function memberText(value: unknown): string {
+function memberText(value: unknown, transcode: Transcode | undefined): string {
   if (typeof value === "number" || typeof value === "boolean") return `${value}`;
-  if (value instanceof Encoded) {
-    if (typeof value.data === "string") return value.data;
-    throw new EphemeralError("internal", "Cannot write value: it was stored as MessagePack and no transcoder is here");
-  }
-  return JSON.stringify(value);
+  if (!(value instanceof Encoded)) return JSON.stringify(value);
+  if (typeof value.data === "string") return value.data;
+  assert(transcode !== undefined, "only the broker holds values kept as MessagePack, and it has a transcoder");
+  return jsonText(transcode(value.data));
 }
 
 const backslash = 0x5c;

@@ -23,8 +23,13 @@ export function onceRows({ engine, config }: OnceParts): Rows<"once" | "once.res
     "once.resolve": {
       access: "admitted",
       whileDraining: "served",
-      handle: ({ key, fence, value, ttl }) =>
-        engine.onceResolve({ key, fence, value: storable(value, config), ttlMs: ttl || config.defaultTtlMs }),
+      handle: ({ key, fence, value, ttl }, { codec }) =>
+        engine.onceResolve({
+          key,
+          fence,
+          value: storable(value, codec, config.limits),
+          ttlMs: ttl || config.defaultTtlMs,
+        }),
     },
     "once.reject": {
       access: "admitted",

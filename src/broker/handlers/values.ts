@@ -1,7 +1,9 @@
 /** Values with a time to live: `set get del list`. Turns wire values into stored ones and back; the rules are the engine's. */
-import type { Engine, StoredValue } from "../../engine/engine.ts";
+import type { Engine, ListPage, StoredValue } from "../../engine/engine.ts";
+import type { Codec } from "../../protocol/codec.ts";
 import { Encoded, type EncodedValue, type Reply } from "../../protocol/commands.ts";
 import { EphemeralError } from "../../protocol/errors.ts";
+import type { Limits } from "../../protocol/limits.ts";
 import type { BrokerConfig } from "../config.ts";
 import type { Rows } from "../dispatcher.ts";
 
@@ -15,10 +17,10 @@ export function valueRows({ engine, config }: ValuesParts): Rows<"set" | "get" |
     set: {
       access: "admitted",
       whileDraining: "refused",
-      handle: (request) =>
+      handle: (request, { codec }) =>
         engine.set({
           key: request.key,
-          value: storable(request.value, config),
+          value: storable(request.value, codec, config.limits),
           ttlMs: ttlOfSet(request.ttl, config),
           compressed: request.compressed ?? false,
           if: request.if,
@@ -42,7 +44,10 @@ export function valueRows({ engine, config }: ValuesParts): Rows<"set" | "get" |
       access: "admitted",
       whileDraining: "served",
       // Without a limit the whole list is one reply: the seed's clients know no pages.
-      handle: ({ prefix = "", cursor, limit = Number.MAX_SAFE_INTEGER }) => engine.list({ prefix, cursor, limit }),
+      handle: ({ prefix = "", cursor, limit = Number.MAX_SAFE_INTEGER }, { codec }) => {
+        const page = engine.list({ prefix, cursor, limit });
+        return page instanceof Promise ? page.then((found) => listReply(found, codec)) : listReply(page, codec);
+      },
     },
   };
 }
@@ -56,20 +61,24 @@ function getReply(stored: StoredValue): Reply<"get"> {
   };
 }
 
-/** The text a value is kept as.
+/** In MessagePack the items are pairs: a map with any key at all could not be read back. */
+function listReply({ items, cursor }: ListPage, codec: Codec): Reply<"list"> {
+  return { items: codec.name === "json" ? items : Object.entries(items), cursor };
+}
+
+/** The form a value is kept in: what its connection speaks.
  *  @throws {EphemeralError} `too_large` past `valueBytesMax` */
-export function storable(value: unknown, config: BrokerConfig): EncodedValue {
-  const text = JSON.stringify(value);
-  const { valueBytesMax } = config.limits;
+export function storable(value: unknown, codec: Codec, { valueBytesMax }: Limits): EncodedValue {
+  const kept = codec.keep(value);
   // A UTF-16 unit takes at most three bytes of UTF-8, so most values need no counting.
-  if (text.length * 3 > valueBytesMax && Buffer.byteLength(text) > valueBytesMax) {
+  if (kept.length * 3 > valueBytesMax && Buffer.byteLength(kept) > valueBytesMax) {
     throw new EphemeralError(
       "too_large",
-      `Cannot store value: it has ${Buffer.byteLength(text)} bytes, limit is ${valueBytesMax}`,
+      `Cannot store value: it has ${Buffer.byteLength(kept)} bytes, limit is ${valueBytesMax}`,
       { details: { valueBytesMax } },
     );
   }
-  return text;
+  return kept;
 }
 
 /** @throws {EphemeralError} `ttl_required` and `invalid_ttl`, where the broker asks for a ttl on every `set` */
