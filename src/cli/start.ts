@@ -57,7 +57,7 @@ async function run(options: StartOptions, ignored: ReadonlySet<number>): Promise
     try {
       child = new Child({ path, command, environment, pipe, ignoredSignals: ignored });
     } catch (error) {
-      say(`Cannot run "${command[0]}": ${reasonOf(error)}`);
+      say(`Cannot run "${command[0]}": ${spawnFailure(error)}`);
       return { kind: "exited", status: cannotRunStatus };
     }
     reaper?.watch(child.pid);
@@ -130,6 +130,12 @@ function say(message: string): void {
   } catch {
     // A closed stderr must not change how we end.
   }
+}
+
+/** The file was there and executable: when the kernel misses something, it is what the script's first line names. */
+function spawnFailure(error: unknown): string {
+  const code = error instanceof Error && "code" in error ? error.code : undefined;
+  return code === "ENOENT" ? "the interpreter its first line names does not exist" : `${code ?? reasonOf(error)}`;
 }
 
 function reasonOf(error: unknown): string {
