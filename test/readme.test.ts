@@ -1,0 +1,112 @@
+/**
+ * The README's word: its TypeScript runs as it stands, its tables name what there is, and every variable and file it
+ * mentions exists.
+ */
+import { describe, expect, setDefaultTimeout, test } from "bun:test";
+import { existsSync, mkdirSync, symlinkSync } from "node:fs";
+import { join } from "node:path";
+import { commandNames } from "../src/cli/pages.ts";
+import { lineClient, temporaryDirectory, testBroker } from "./support/broker.ts";
+
+setDefaultTimeout(30_000);
+
+const root = join(import.meta.dir, "..");
+const readme = await Bun.file(join(root, "README.md")).text();
+const blocks = [...readme.matchAll(/```ts\n([\s\S]*?)```/g)].map(([, block = ""]) => block);
+
+/** What the blocks take from the reader's own code, and a count of how often it was called. */
+const readersCode = `
+let calls = 0;
+const login = async (account?: number) => { calls++; return "token-" + account; };
+const authenticate = async () => { calls++; return "token"; };
+const buy = async (token: string, account: number) => {
+  if (token !== "token-undefined" || ![0, 1, 2].includes(account)) throw new Error("no token or no account");
+};
+const makeApiCall = async () => { calls++; };
+const loadExpensiveData = async () => { calls++; return { rows: 3 }; };
+`;
+
+async function runBlock(block: string, pipe: string): Promise<{ status: number; output: string }> {
+  using directory = temporaryDirectory();
+  mkdirSync(join(directory.path, "node_modules"));
+  symlinkSync(root, join(directory.path, "node_modules/ephemerald"));
+  const imports = 'import { Client } from "ephemerald";\n';
+  const opening = block.includes("new Client(") ? "" : "const client = new Client();\n";
+  const body = block.replace(imports, "");
+  const script = join(directory.path, "block.ts");
+  await Bun.write(script, `${imports}${readersCode}${opening}${body}\nconsole.log("calls: " + calls);\n`);
+  const child = Bun.spawn([process.execPath, script], {
+    env: { PATH: process.env.PATH ?? "", EPHEMERAL_PIPE: pipe },
+    stdin: "ignore",
+    stdout: "pipe",
+    stderr: "pipe",
+  });
+  const [stdout, stderr, status] = await Promise.all([child.stdout.text(), child.stderr.text(), child.exited]);
+  return { status, output: stdout + stderr };
+}
+
+describe("README", () => {
+  const promised = [
+    { name: "quick start", output: "calls: 1\n" },
+    { name: "an account for each worker", output: "calls: 1\n" },
+    { name: "one login for all", output: "calls: 1\n" },
+    { name: "at most five calls", output: "API call in seat 0\ncalls: 1\n" },
+    { name: "costly set-up", output: "calls: 1\n" },
+    { name: "set and get", output: "calls: 0\n" },
+  ].map((promise, index) => ({ ...promise, block: blocks[index] ?? "" }));
+
+  test.each(promised)("its code runs, and ends by itself: $name", async ({ output, block }) => {
+    await using broker = await testBroker();
+    expect(await runBlock(block, broker.pipe)).toEqual({ status: 0, output });
+    using observer = await lineClient(broker.pipe);
+    expect(await observer.ask({ action: "stats" })).toMatchObject({ ok: true, stats: { leases: 0, waits: 0 } });
+  });
+
+  test("has no block of code that is not run", () => {
+    expect(blocks).toHaveLength(promised.length);
+  });
+
+  test("its table has every command, and no other", () => {
+    const [, table = ""] = /## Commands\n([\s\S]*?)\n## /.exec(readme) ?? [];
+    const named = [...table.matchAll(/^\|(.*?)\|/gm)].flatMap(([, cell = ""]) =>
+      [...cell.matchAll(/`ephemeral (\w+)/g)].map(([, name = ""]) => name),
+    );
+    expect(named.sort()).toEqual([...commandNames].sort());
+  });
+
+  test("the variables it names are read", async () => {
+    const { bounds } = await import("../src/cli/bounds.ts");
+    const known = new Set(bounds.flatMap(({ environment }) => environment));
+    const sources = [...new Bun.Glob("src/**/*.ts").scanSync(root)];
+    const text = (await Promise.all(sources.map((path) => Bun.file(join(root, path)).text()))).join("\n");
+    const named = new Set(readme.match(/\b(?:EPHEMERAL|BROKER|CLIENT|XDG)_[A-Z_]+\b|\bNO_COLOR\b|\bFORCE_COLOR\b/g));
+    expect(named.size).toBeGreaterThan(10);
+    expect([...named].filter((name) => !known.has(name) && !text.includes(name))).toEqual([]);
+  });
+
+  test("the scripts, folders and files it names exist", async () => {
+    const { scripts } = await Bun.file(join(root, "package.json")).json();
+    for (const [, script = ""] of readme.matchAll(/npm (?:run )?(demo|test|build|check)\b/g)) {
+      expect(Object.keys(scripts)).toContain(script);
+    }
+    const paths = [...readme.matchAll(/`((?:src|test|examples|broker|protocol|\.ci)\/[\w./-]*)`/g)].map(
+      ([, path = ""]) => (/^(?:broker|protocol)\//.test(path) ? `src/${path}` : path),
+    );
+    expect(paths.length).toBeGreaterThan(8);
+    expect(paths.filter((path) => !existsSync(join(root, path)))).toEqual([]);
+  });
+
+  test("its dependencies are those of the package", async () => {
+    const { dependencies } = await Bun.file(join(root, "package.json")).json();
+    const [, list = ""] = /## Dependencies\n([\s\S]*?)\n## /.exec(readme) ?? [];
+    const named = [...list.matchAll(/^- `([\w@/-]+)`/gm)].map(([, name]) => name);
+    expect(named.sort()).toEqual(Object.keys(dependencies).sort());
+  });
+
+  test("its exit statuses are those of the program", async () => {
+    const { exitStatuses } = await import("../src/cli/failure.ts");
+    const [, table = ""] = /## Exit statuses\n([\s\S]*?)\n## /.exec(readme) ?? [];
+    const named = [...table.matchAll(/^\| (\d[\d, ]*) \|/gm)].flatMap(([, cell = ""]) => cell.split(", ").map(Number));
+    expect(named).toEqual([...Object.values(exitStatuses), 126, 127].sort((a, b) => a - b));
+  });
+});
