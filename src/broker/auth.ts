@@ -61,6 +61,11 @@ export function authFailed(actual: string): EphemeralError {
   return new EphemeralError("auth_failed", `Cannot authenticate: ${actual}`);
 }
 
+/** Compares two texts in constant time for their length. */
+export function isSameText(claimed: string, expected: string): boolean {
+  return isSame(Buffer.from(claimed), Buffer.from(expected));
+}
+
 function isSame(claimed: Uint8Array, expected: Uint8Array): boolean {
   return claimed.length === expected.length && timingSafeEqual(claimed, expected);
 }

@@ -55,7 +55,7 @@ export async function startBroker(config: BrokerConfig): Promise<RunningBroker> 
     ...valueRows({ engine, config }),
     ...leaseRows({ engine, config }),
     ...onceRows({ engine, config }),
-    ...sessionRows({ authentication, limits: config.limits, about }),
+    ...sessionRows({ sessions, engine, authentication, limits: config.limits, about }),
     ...adminRows({
       engine,
       config,
@@ -80,6 +80,7 @@ export async function startBroker(config: BrokerConfig): Promise<RunningBroker> 
       socket.write(Buffer.from(encodeJson(dispatcher.refusal(error, { id: undefined }))));
       return undefined;
     }
+    const session = sessions.begin({ door: "pipe", pid: peer.pid });
     const connection = new Connection(
       {
         limits: config.limits,
@@ -87,14 +88,15 @@ export async function startBroker(config: BrokerConfig): Promise<RunningBroker> 
         codecs,
         dispatcher,
         authentication,
-        endSession: (session) => {
+        disconnected: () => {
           connections.delete(connection);
-          void sessions.end(session);
+          sessions.disconnected(connection.session, connection);
         },
       },
-      { socket, session: sessions.begin(peer) },
+      { socket, session: session },
     );
     connections.add(connection);
+    sessions.carry(session, connection);
     return connection;
   };
   const listener = listenOnPipe({ pipe: directory.pipe, connect });
@@ -106,6 +108,7 @@ export async function startBroker(config: BrokerConfig): Promise<RunningBroker> 
       dispatcher.isDraining = true;
       for (const connection of [...connections]) connection.close(closeCodes.shutdown, "the broker ends");
       listener.stop();
+      sessions.endAll();
       await engine.close();
       directory.release();
     },

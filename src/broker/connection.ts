@@ -15,6 +15,7 @@ import type { Dispatcher } from "./dispatcher.ts";
 import { Invocation } from "./invocation.ts";
 import { type ByteSink, Outbox } from "./outbox.ts";
 import type { Session } from "./session.ts";
+import type { Carrier } from "./sessions.ts";
 import { TaskLine } from "./task-line.ts";
 
 /** The socket as a connection uses it. */
@@ -35,18 +36,20 @@ export interface ConnectionParts {
   readonly dispatcher: Dispatcher;
   /** Undefined where no secret is asked for. */
   readonly authentication: SecretAuthentication | undefined;
-  /** Ends the session: frees what it holds, in this very call. */
-  readonly endSession: (session: Session) => void;
+  /** Told once that the connection is gone. What its session held is free, or lingers, when this returns. */
+  readonly disconnected: (connection: Connection) => void;
 }
 
-export class Connection {
-  readonly session: Session;
+export class Connection implements Carrier {
+  #session: Session;
   readonly #parts: ConnectionParts;
   readonly #socket: Socket;
   readonly #outbox: Outbox;
   readonly #decoder: FrameDecoder;
   /** Numbered commands that have not been answered. */
   readonly #inFlight = new Map<number, Invocation>();
+  /** Every command that waits, with a number or without. */
+  readonly #waiting = new Set<Invocation>();
   /** Those without a number, answered strictly in order. */
   readonly #ordered: TaskLine;
   #state: "open" | "paused" | "closing" | "closed" = "open";
@@ -63,7 +66,7 @@ export class Connection {
   constructor(parts: ConnectionParts, peer: { readonly socket: Socket; readonly session: Session }) {
     this.#parts = parts;
     this.#socket = peer.socket;
-    this.session = peer.session;
+    this.#session = peer.session;
     this.#outbox = new Outbox(peer.socket);
     this.#decoder = new FrameDecoder({ frameBytesMax: parts.limits.frameBytesMax, framing: "detect" });
     this.#isAuthenticated = parts.authentication === undefined;
@@ -76,6 +79,20 @@ export class Connection {
   /** Numbered and unnumbered commands that are not answered yet. */
   get inFlight(): number {
     return this.#inFlight.size + this.#ordered.length;
+  }
+
+  get session(): Session {
+    return this.#session;
+  }
+
+  /** Goes on with a session that was resumed. */
+  adopt(session: Session): void {
+    this.#session = session;
+  }
+
+  /** Another connection carries our session from now on. */
+  takenOver(): void {
+    this.close(closeCodes.kicked, "taken over by another connection");
   }
 
   /** What this connection speaks. Nothing is said before its first byte has chosen. */
@@ -122,7 +139,8 @@ export class Connection {
     this.#heldBytes = [];
     this.#outbox.clear();
     this.#ordered.clear();
-    this.#parts.endSession(this.session);
+    this.#endWaits();
+    this.#parts.disconnected(this);
   }
 
   /** Says why, lets what was said leave, and closes. A peer that does not read is cut off after `stallMs`. */
@@ -130,9 +148,16 @@ export class Connection {
     if (this.#state === "closing" || this.#state === "closed") return;
     if (!this.session.isAnonymous) this.push({ push: "closing", code, reason });
     this.#state = "closing";
+    this.#endWaits();
     this.#heldBytes = [];
     if (this.#outbox.flush() === 0) this.#end();
     else this.#armStallAlarm();
+  }
+
+  /** Waits belong to the connection: they leave their queues with it, whatever becomes of the session. */
+  #endWaits(): void {
+    const reason = new EphemeralError("cancelled", "Cannot go on waiting: the connection is closed");
+    for (const invocation of [...this.#waiting]) invocation.cancel?.(reason);
   }
 
   push(push: Push): void {
@@ -184,12 +209,17 @@ export class Connection {
       this.#sayInOrder(this.#parts.dispatcher.refusal(error, { id }));
       return;
     }
-    this.#hasWorked ||= command.action !== "hello" && command.action !== "challenge";
+    if (!this.#hasWorked && command.action !== "hello" && command.action !== "challenge") this.#beginWork();
     const invocation = new Invocation(this, isAdmitted);
     if (id === undefined) this.#ordered.run(() => this.#run(command, invocation));
     else if (this.inFlight >= this.#parts.limits.commandsInFlightMax) this.#say(this.#tooManyCommands(id));
     else if (this.#inFlight.has(id)) this.#say(this.#duplicateId(id));
     else this.#runNumbered(command, invocation, id);
+  }
+
+  #beginWork(): void {
+    this.#hasWorked = true;
+    this.session.confirmSecret();
   }
 
   #runNumbered(command: Command, invocation: Invocation, id: number): void {
@@ -212,9 +242,16 @@ export class Connection {
       this.#answer(command.id, result);
       return;
     }
+    this.#waiting.add(invocation);
     return result.then(
-      (reply) => this.#answer(command.id, reply),
-      (error) => this.#refuse(error, command),
+      (reply) => {
+        this.#waiting.delete(invocation);
+        this.#answer(command.id, reply);
+      },
+      (error) => {
+        this.#waiting.delete(invocation);
+        this.#refuse(error, command);
+      },
     );
   }
 

@@ -1,16 +1,34 @@
 /**
- * The sessions that are alive, and the connections they came by. Gives ids, ends a session's holds when it goes, and shows
- * who is there. Knows nothing of commands.
+ * The sessions that are alive: gives ids, lets them linger and be resumed, frees what they hold the moment they end, and
+ * shows who is there. Knows nothing of commands or bytes.
  */
-import type { Clock } from "../engine/clock.ts";
-import type { Awaitable, Engine } from "../engine/engine.ts";
+import type { CancelAlarm, Clock } from "../engine/clock.ts";
+import type { Engine } from "../engine/engine.ts";
 import type { SessionInfo } from "../protocol/commands.ts";
-import { Session } from "./session.ts";
+import { type Door, Session } from "./session.ts";
+import { nextSessionState, type SessionEvent } from "./session-state.ts";
+
+/** Whoever carries a session; told when another one takes it over. */
+export interface Carrier {
+  takenOver(): void;
+}
+
+/** What a client says to go on with a session. */
+export interface SessionClaim {
+  readonly id: string;
+  readonly secret: string;
+}
+
+interface Place {
+  readonly session: Session;
+  carrier: Carrier | undefined;
+  cancelLinger: CancelAlarm | undefined;
+}
 
 export class Sessions {
   readonly #engine: Engine;
   readonly #clock: Clock;
-  readonly #alive = new Map<string, Session>();
+  readonly #alive = new Map<string, Place>();
   #given = 0;
 
   constructor(options: { readonly engine: Engine; readonly clock: Clock }) {
@@ -22,31 +40,80 @@ export class Sessions {
     return this.#alive.size;
   }
 
-  begin(peer: { readonly pid: number | undefined }): Session {
+  /** A fresh, anonymous session. */
+  begin(peer: { readonly door: Door; readonly pid: number | undefined }): Session {
     const id = `s${++this.#given}`;
-    const session = new Session({ id, startedAtMs: this.#clock.nowMs(), peerPid: peer.pid });
-    this.#alive.set(id, session);
+    const session = new Session({ id, door: peer.door, startedAtMs: this.#clock.nowMs(), peerPid: peer.pid });
+    this.#alive.set(id, { session, carrier: undefined, cancelLinger: undefined });
     return session;
   }
 
+  /** Says who carries `session` now. */
+  carry(session: Session, carrier: Carrier): void {
+    const place = this.#alive.get(session.id);
+    if (place !== undefined) place.carrier = carrier;
+  }
+
+  /** The session that `claim` names and its secret opens, taken from whoever carried it, and put in the place of `fresh`,
+   *  which ends. Undefined, and nothing has changed, when there is none: ended, another door, or the wrong secret. */
+  resume(claim: SessionClaim, { fresh, carrier }: { fresh: Session; carrier: Carrier }): Session | undefined {
+    const place = this.#alive.get(claim.id);
+    if (place === undefined || place.session.door !== fresh.door || !place.session.isResumedBy(claim.secret))
+      return undefined;
+    place.cancelLinger?.();
+    place.cancelLinger = undefined;
+    const before = place.carrier;
+    place.carrier = carrier;
+    this.#advance(place, { kind: "resumed" });
+    place.session.peerPid = fresh.peerPid;
+    this.end(fresh);
+    before?.takenOver();
+    return place.session;
+  }
+
+  /** `carrier` has gone. Ends the session in this very call, or lets it linger; one that was taken over is left alone. */
+  disconnected(session: Session, carrier: Carrier): void {
+    const place = this.#alive.get(session.id);
+    if (place === undefined || place.carrier !== carrier) return;
+    place.carrier = undefined;
+    this.#advance(place, { kind: "disconnected", lingerMs: session.lingerMs });
+    if (session.state !== "lingering") return;
+    const endsAtMs = this.#clock.nowMs() + session.lingerMs;
+    place.cancelLinger = this.#clock.schedule(endsAtMs, () => this.end(session));
+  }
+
   /** Frees all that `session` holds and hands it on, in this very call. */
-  end(session: Session): Awaitable<void> {
-    if (!this.#alive.delete(session.id)) return;
-    return this.#engine.endSession(session);
+  end(session: Session): void {
+    const place = this.#alive.get(session.id);
+    if (place !== undefined) this.#advance(place, { kind: "ended" });
+  }
+
+  endAll(): void {
+    for (const { session } of [...this.#alive.values()]) this.end(session);
   }
 
   /** Everybody, oldest first, with what they hold and wait for. */
   async show(): Promise<SessionInfo[]> {
     return Promise.all(
-      [...this.#alive.values()].map(async (session) => ({
+      [...this.#alive.values()].map(async ({ session }) => ({
         session: session.id,
-        ...(session.label === undefined ? {} : { label: session.label }),
-        ...(session.client === undefined ? {} : { client: session.client }),
-        ...(session.peerPid === undefined ? {} : { pid: session.peerPid }),
+        state: session.state === "lingering" ? "lingering" : "attached",
+        label: session.label,
+        client: session.client,
+        pid: session.peerPid,
         connectedAtMs: session.startedAtMs,
         holds: await this.#engine.holdsOf(session.id),
         waits: await this.#engine.waitsOf(session.id),
       })),
     );
+  }
+
+  #advance(place: Place, event: SessionEvent): void {
+    const { session } = place;
+    session.state = nextSessionState(session.state, event);
+    if (session.state !== "ended") return;
+    place.cancelLinger?.();
+    this.#alive.delete(session.id);
+    void this.#engine.endSession(session);
   }
 }

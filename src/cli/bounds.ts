@@ -25,6 +25,7 @@ const descriptions: Readonly<Record<keyof Limits, string>> = {
   namesMax: "Names made on first use",
   waitsMax: "Waiting commands in all",
   waitsPerSessionMax: "Waiting commands of one session",
+  lingerMsMax: "How long a session may outlive its connection",
   connectionsMax: "Connections",
   commandsInFlightMax: "Unanswered commands of one connection",
   outboxBytesMax: "Unsent bytes of one connection",

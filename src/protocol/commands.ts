@@ -42,10 +42,12 @@ export interface ListedItem {
 
 export interface SessionInfo {
   readonly session: string;
-  readonly label?: string;
-  readonly client?: { readonly name: string; readonly version: string };
+  /** `lingering`: its connection is gone and it waits to be resumed. */
+  readonly state: "attached" | "lingering";
+  readonly label?: string | undefined;
+  readonly client?: { readonly name: string; readonly version: string } | undefined;
   /** Process id of the peer, where the kernel tells it. */
-  readonly pid?: number;
+  readonly pid?: number | undefined;
   readonly connectedAtMs: number;
   readonly holds: readonly (Hold & { readonly sinceMs: number })[];
   /** What the session waits for now. */
@@ -87,12 +89,14 @@ export interface Health {
 
 export interface HelloReply {
   readonly protocol: number;
+  /** `resumed` false: this is a new session, and what an earlier one held is lost. */
   readonly session: { readonly id: string; readonly secret: string; readonly resumed: boolean };
+  /** Everything the session holds, so that a client can let go of what it does not know of. */
   readonly holds: readonly Hold[];
   readonly broker: { readonly version: string; readonly epoch: string; readonly startedAtMs: number };
   readonly limits: Limits;
   /** The broker's half of the mutual proof, when the client proved itself with `auth`. */
-  readonly auth?: { readonly proof: string };
+  readonly auth?: { readonly proof: string } | undefined;
 }
 
 /** Every command: what it asks and what it answers. `id` and `action`, `ok` and `error` belong to the envelope. */
@@ -185,6 +189,10 @@ export interface CommandMap {
       readonly client?: { readonly name: string; readonly version: string } | undefined;
       readonly label?: string | undefined;
       readonly auth?: { readonly nonce: string; readonly proof: string } | undefined;
+      /** How long the session outlives its connection; 0 frees what it holds in the same turn. */
+      readonly lingerMs?: number | undefined;
+      /** The session to go on with, and the secret its last `hello` was answered with. */
+      readonly session?: { readonly id: string; readonly secret: string } | undefined;
     };
     reply: HelloReply;
   };

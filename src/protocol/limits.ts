@@ -22,6 +22,8 @@ export const defaultLimits = {
   /** Commands waiting in the whole broker, and of one session. */
   waitsMax: 10_000,
   waitsPerSessionMax: 256,
+  /** The longest a session may outlive its connection. */
+  lingerMsMax: 60_000,
   connectionsMax: 10_000,
   /** Commands of one connection that are not answered yet. */
   commandsInFlightMax: 1024,

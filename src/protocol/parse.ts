@@ -105,12 +105,14 @@ function nameForPeople(action: unknown): string {
   return typeof action === "string" && action.length <= 40 ? JSON.stringify(action) : "of that kind";
 }
 
-function parseHello(fields: Fields): Request<"hello"> {
+function parseHello(fields: Fields, limits: Limits): Request<"hello"> {
   return {
     protocol: readInteger(fields, "protocol", 1),
     client: readClient(fields.client),
     label: readOptionalString(fields, "label")?.slice(0, labelCharactersMax),
     auth: readAuth(fields.auth),
+    lingerMs: readOptionalInteger(fields, "lingerMs", 0, limits.lingerMsMax),
+    session: readSession(fields.session),
   };
 }
 
@@ -121,6 +123,12 @@ function readClient(client: unknown): Request<"hello">["client"] {
     name: readString(fields, "name").slice(0, labelCharactersMax),
     version: readString(fields, "version").slice(0, labelCharactersMax),
   };
+}
+
+function readSession(session: unknown): Request<"hello">["session"] {
+  if (isAbsent(session)) return undefined;
+  const fields = readObject(session, "session");
+  return { id: readString(fields, "id"), secret: readString(fields, "secret") };
 }
 
 function readAuth(auth: unknown): Request<"hello">["auth"] {

@@ -1,20 +1,22 @@
-/** How a client introduces itself and what it takes back: `challenge hello cancel`. */
-import { randomBytes } from "node:crypto";
-import { protocolVersion } from "../../protocol/commands.ts";
+/** How a client introduces itself, goes on with its session, and takes a command back: `challenge hello cancel`. */
+import type { Awaitable, Engine } from "../../engine/engine.ts";
+import { type Hold, protocolVersion, type Reply, type Request } from "../../protocol/commands.ts";
 import { EphemeralError } from "../../protocol/errors.ts";
 import type { Limits } from "../../protocol/limits.ts";
 import { makeNonce, type SecretAuthentication } from "../auth.ts";
 import type { Rows } from "../dispatcher.ts";
 import type { Invocation } from "../invocation.ts";
+import type { Session } from "../session.ts";
+import type { Sessions } from "../sessions.ts";
 
 interface SessionsParts {
+  readonly sessions: Sessions;
+  readonly engine: Engine;
   readonly authentication: SecretAuthentication | undefined;
   readonly limits: Limits;
   /** What `hello` says of this broker. */
   readonly about: { readonly version: string; readonly epoch: string; readonly startedAtMs: number };
 }
-
-const secretBytes = 16;
 
 export function sessionRows(parts: SessionsParts): Rows<"challenge" | "hello" | "cancel"> {
   return {
@@ -29,32 +31,9 @@ export function sessionRows(parts: SessionsParts): Rows<"challenge" | "hello" | 
     },
     hello: {
       access: "anyone",
-      whileDraining: "refused",
-      handle: ({ protocol, client, label, auth }, invocation) => {
-        const { connection, session } = invocation;
-        refuseLateHello(invocation);
-        if (protocol !== protocolVersion) {
-          throw new EphemeralError(
-            "bad_command",
-            `Cannot say hello: wanted protocol ${protocolVersion}, got ${protocol}; use a client of this broker's version`,
-          );
-        }
-        const nonce = connection.takeNonce();
-        // The seed's clients seal each message; such a hello needs no second proof.
-        const proof =
-          invocation.isAdmitted && auth === undefined ? undefined : parts.authentication?.prove(nonce, auth);
-        connection.authenticated();
-        const secret = randomBytes(secretBytes).toString("hex");
-        session.introduce({ secret, label, client });
-        return {
-          protocol: protocolVersion,
-          session: { id: session.id, secret, resumed: false },
-          holds: [],
-          broker: parts.about,
-          limits: parts.limits,
-          ...(proof === undefined ? {} : { auth: { proof } }),
-        };
-      },
+      // A session that is resumed has something to finish; a new one is refused what it asks for next.
+      whileDraining: "served",
+      handle: (request, invocation) => hello(parts, request, invocation),
     },
     cancel: {
       access: "admitted",
@@ -64,8 +43,59 @@ export function sessionRows(parts: SessionsParts): Rows<"challenge" | "hello" | 
   };
 }
 
+function hello(parts: SessionsParts, request: Request<"hello">, invocation: Invocation): Awaitable<Reply<"hello">> {
+  refuseLateHello(invocation);
+  refuseOtherProtocol(request.protocol);
+  const proof = proveSecret(parts, request, invocation);
+  const { session, isResumed } = beginOrResume(parts, request, invocation);
+  const secret = session.introduce({ client: request.client, label: request.label, lingerMs: request.lingerMs ?? 0 });
+  const reply = (holds: readonly Hold[]): Reply<"hello"> => ({
+    protocol: protocolVersion,
+    session: { id: session.id, secret, resumed: isResumed },
+    holds,
+    broker: parts.about,
+    limits: parts.limits,
+    auth: proof === undefined ? undefined : { proof },
+  });
+  const holds = parts.engine.holdsOf(session.id);
+  return holds instanceof Promise ? holds.then(reply) : reply(holds);
+}
+
 /** `hello` comes first; only a challenge may come before it. */
 function refuseLateHello({ connection, session }: Invocation): void {
   if (session.isAnonymous && !connection.hasWorked) return;
   throw new EphemeralError("bad_command", "Cannot say hello: it must be the first command of its connection");
+}
+
+function refuseOtherProtocol(protocol: number): void {
+  if (protocol === protocolVersion) return;
+  throw new EphemeralError(
+    "bad_command",
+    `Cannot say hello: wanted protocol ${protocolVersion}, got ${protocol}; use a client of this broker's version`,
+  );
+}
+
+/** The broker's half of the mutual proof; undefined where no secret is asked for, and for the seed's clients, which seal
+ *  each message instead. */
+function proveSecret(
+  { authentication }: SessionsParts,
+  { auth }: Request<"hello">,
+  { connection, isAdmitted }: Invocation,
+): string | undefined {
+  const nonce = connection.takeNonce();
+  if (authentication === undefined || (isAdmitted && auth === undefined)) return undefined;
+  const proof = authentication.prove(nonce, auth);
+  connection.authenticated();
+  return proof;
+}
+
+function beginOrResume(
+  { sessions }: SessionsParts,
+  { session: claim }: Request<"hello">,
+  { connection, session: fresh }: Invocation,
+): { readonly session: Session; readonly isResumed: boolean } {
+  const resumed = claim === undefined ? undefined : sessions.resume(claim, { fresh, carrier: connection });
+  if (resumed === undefined) return { session: fresh, isResumed: false };
+  connection.adopt(resumed);
+  return { session: resumed, isResumed: true };
 }
