@@ -48,6 +48,8 @@ export const badFramesInARowMax = 3;
 export const authFailuresMax = 5;
 /** A label is for people: longer ones are cut. */
 export const labelCharactersMax = 200;
+/** A failure's reason is kept, and told to everyone who waits: longer ones are cut. */
+export const reasonCharactersMax = 2000;
 
 /** Fails when bounds contradict each other.
  *  @throws {Error} naming the relation that does not hold */

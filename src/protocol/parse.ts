@@ -4,7 +4,7 @@
  */
 import type { Command, CommandName, LeaseScope, Request, WaitMs } from "./commands.ts";
 import { badField, EphemeralError } from "./errors.ts";
-import { type Limits, labelCharactersMax } from "./limits.ts";
+import { type Limits, labelCharactersMax, reasonCharactersMax } from "./limits.ts";
 
 type Fields = Readonly<Record<string, unknown>>;
 type Parsers = { readonly [Name in CommandName]: (fields: Fields, limits: Limits) => Request<Name> };
@@ -60,7 +60,7 @@ const parsers: Parsers = {
   "once.reject": (fields, limits) => ({
     key: readKey(fields, "key", limits),
     fence: readInteger(fields, "fence", 0),
-    reason: readString(fields, "reason"),
+    reason: readString(fields, "reason").slice(0, reasonCharactersMax),
     cacheMs: readOptionalInteger(fields, "cacheMs", 0, limits.ttlMsMax),
   }),
   cancel: (fields) => ({ target: readInteger(fields, "target", 0) }),
