@@ -119,7 +119,8 @@ function toJsonValue(value: unknown, depth: number): unknown {
   if (value instanceof Uint8Array) return { $binary: base64(value) };
   if (Array.isArray(value)) return Array.from(value, (item) => toJsonValue(item, depth + 1));
   const prototype: unknown = Object.getPrototypeOf(value);
-  if (prototype !== null && Object.getPrototypeOf(prototype) !== null) throw notJson(`a ${value.constructor.name}`);
+  if (prototype !== null && Object.getPrototypeOf(prototype) !== null)
+    throw notJson(`a ${value.constructor?.name ?? "strange object"}`);
   return toJsonObject(value, depth);
 }
 
