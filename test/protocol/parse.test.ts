@@ -1,0 +1,310 @@
+import { describe, expect, test } from "bun:test";
+import type { CommandName } from "../../src/protocol/commands.ts";
+import { defaultLimits, labelCharactersMax, reasonCharactersMax } from "../../src/protocol/limits.ts";
+import { parseCommand, readCommandId } from "../../src/protocol/parse.ts";
+import { refusal } from "../support/refusal.ts";
+
+type Fields = Record<string, unknown>;
+
+const monthMs = 30 * 24 * 60 * 60 * 1000;
+const parse = (message: Fields) => parseCommand(message, defaultLimits);
+const requestOf = (action: string, fields: Fields): unknown => parse({ action, ...fields }).request;
+
+/** One wrong content for every kind, each with a word in it that must not come back. */
+const secretText = "hunter2";
+const wrongKeys = [undefined, "", 7, true, ["hunter2"], { hunter2: 1 }, "\ud800hunter2", `hunter2${"x".repeat(506)}`];
+const wrongTexts = [undefined, null, 7, true, ["hunter2"], { hunter2: 1 }];
+const wrongOptionalTexts = wrongTexts.slice(2);
+const wrongIntegers = ["hunter2", "1", 1.5, -1, 2 ** 53, true, ["hunter2"], { hunter2: 1 }];
+const wrongRequiredIntegers = [...wrongIntegers, undefined, null];
+const wrongWaits = [...wrongIntegers.filter((value) => value !== -1), -2, monthMs + 1];
+
+interface Grammar {
+  /** A right command with every field. */
+  readonly full: Fields;
+  /** A right command with as few fields as can be, and how it is read. */
+  readonly least: readonly [said: Fields, read: Fields];
+  /** Contents of each field that are refused with `bad_command`. */
+  readonly wrong: Readonly<Record<string, readonly unknown[]>>;
+}
+
+const nothing: Grammar = { full: {}, least: [{}, {}], wrong: {} };
+
+const grammars: Readonly<Record<CommandName, Grammar>> = {
+  set: {
+    full: { key: "k", value: { a: [1] }, ttl: 5, if: "absent", version: 3, compressed: true },
+    least: [
+      { key: "k", value: null },
+      { key: "k", value: null, compressed: false },
+    ],
+    wrong: { key: wrongKeys, value: [undefined], if: ["hunter2", "", 1, {}], version: wrongIntegers },
+  },
+  get: {
+    full: { key: "k", waitMs: -1 },
+    least: [{ key: "k" }, { key: "k", waitMs: 0 }],
+    wrong: { key: wrongKeys, waitMs: wrongWaits },
+  },
+  del: {
+    full: { key: "k", version: 0 },
+    least: [{ key: "k" }, { key: "k" }],
+    wrong: { key: wrongKeys, version: wrongIntegers },
+  },
+  list: {
+    full: { prefix: "p:", cursor: "12", limit: 1 },
+    least: [{}, {}],
+    wrong: { prefix: wrongOptionalTexts, cursor: wrongOptionalTexts, limit: [...wrongIntegers, 0] },
+  },
+  lease: {
+    full: { key: "k", workerId: "w", ttl: 5, size: 3, waitMs: monthMs, scope: "session" },
+    least: [
+      { key: "k", workerId: "w" },
+      { key: "k", workerId: "w", waitMs: 0 },
+    ],
+    wrong: {
+      key: wrongKeys.filter(Boolean),
+      workerId: wrongKeys.filter(Boolean),
+      size: [...wrongIntegers, 0],
+      waitMs: wrongWaits,
+      scope: ["hunter2", "", 1],
+    },
+  },
+  release: {
+    full: { key: "*", workerId: "w" },
+    least: [{ workerId: "w" }, { workerId: "w" }],
+    wrong: { key: wrongKeys.slice(1), workerId: wrongKeys.filter(Boolean) },
+  },
+  once: {
+    full: { key: "k", waitMs: 1 },
+    least: [{ key: "k" }, { key: "k", waitMs: 0 }],
+    wrong: { key: wrongKeys, waitMs: wrongWaits },
+  },
+  "once.resolve": {
+    full: { key: "k", fence: 1_700_000_000_000_000, value: false, ttl: 9 },
+    least: [
+      { key: "k", fence: 0, value: "" },
+      { key: "k", fence: 0, value: "" },
+    ],
+    wrong: { key: wrongKeys, fence: wrongRequiredIntegers, value: [undefined] },
+  },
+  "once.reject": {
+    full: { key: "k", fence: 1, reason: "no", cacheMs: monthMs },
+    least: [
+      { key: "k", fence: 1, reason: "" },
+      { key: "k", fence: 1, reason: "" },
+    ],
+    wrong: {
+      key: wrongKeys,
+      fence: wrongRequiredIntegers,
+      reason: wrongTexts,
+      cacheMs: [...wrongIntegers, monthMs + 1],
+    },
+  },
+  cancel: {
+    full: { target: 0 },
+    least: [{ target: 2 ** 53 - 1 }, { target: 2 ** 53 - 1 }],
+    wrong: { target: wrongRequiredIntegers },
+  },
+  hello: {
+    full: {
+      protocol: 1,
+      client: { name: "n", version: "1" },
+      label: "worker 1",
+      auth: { nonce: "00", proof: "11" },
+    },
+    least: [{ protocol: 2 }, { protocol: 2 }],
+    wrong: {
+      protocol: [...wrongRequiredIntegers, 0],
+      client: ["hunter2", ["hunter2"], 1],
+      label: wrongOptionalTexts,
+      auth: ["hunter2", ["hunter2"], 1],
+    },
+  },
+  challenge: nothing,
+  ping: nothing,
+  stats: nothing,
+  health: nothing,
+  metrics: nothing,
+  ps: nothing,
+};
+
+describe.each(Object.entries(grammars))("parseCommand() of %s", (action, { full, least, wrong }) => {
+  test("reads every field, leaves unknown ones out and keeps the id apart", () => {
+    expect(parse({ id: 4, action, ...full, surprise: "x", hmac: "00" })).toEqual({
+      action: action as CommandName,
+      id: 4,
+      request: full,
+    } as ReturnType<typeof parse>);
+  });
+
+  test("reads the shortest form", () => {
+    const [said, read] = least;
+    expect(parse({ action, ...said })).toEqual({ action, id: undefined, request: read } as ReturnType<typeof parse>);
+  });
+
+  const cases = Object.entries(wrong).flatMap(([field, contents]) =>
+    contents.map((content) => [field, content] as const),
+  );
+  if (cases.length > 0) {
+    test.each(cases)("refuses %s of %j, naming the field and never the content", (field, content) => {
+      const error = refusal(() => requestOf(action, { ...full, [field]: content }));
+      expect(error.code).toBe("bad_command");
+      expect(error.details).toEqual({ field });
+      expect(error.message).toStartWith(`Cannot read field "${field}": wanted `);
+      expect(error.message).not.toContain(secretText);
+    });
+  }
+});
+
+describe("parseCommand()", () => {
+  test.each([
+    ["hello", "client.name", { client: { version: "1" } }, "name"],
+    ["hello", "client.version", { client: { name: "n", version: 1 } }, "version"],
+    ["hello", "auth.nonce", { auth: { proof: "hunter2" } }, "nonce"],
+    ["hello", "auth.proof", { auth: { nonce: "hunter2", proof: ["hunter2"] } }, "proof"],
+  ])("refuses %s with a wrong %s by its name", (action, _what, fields, field) => {
+    const error = refusal(() => requestOf(action, { protocol: 1, ...fields }));
+    expect(error).toMatchObject({ code: "bad_command", details: { field } });
+    expect(error.message).not.toContain(secretText);
+  });
+
+  test.each([
+    ["lease", { workerId: "w" }, "key_and_worker_required"],
+    ["lease", { key: "k" }, "key_and_worker_required"],
+    ["lease", { key: "", workerId: "w" }, "key_and_worker_required"],
+    ["lease", { key: "k", workerId: null }, "key_and_worker_required"],
+    ["release", {}, "worker_required"],
+    ["release", { key: "k", workerId: "" }, "worker_required"],
+  ])("answers %s of %j as the seed did: %s", (action, fields, code) => {
+    expect(refusal(() => requestOf(action, fields)).code).toBe(code as "worker_required");
+  });
+
+  test.each([
+    ["set", { key: "k", value: 1 }],
+    ["lease", { key: "k", workerId: "w" }],
+    ["once.resolve", { key: "k", value: 1, fence: 1 }],
+  ])(
+    "takes a ttl of %s from 0 to 30 days in whole milliseconds and refuses all else as invalid_ttl",
+    (action, fields) => {
+      for (const ttl of [1, 60_000, monthMs]) expect(requestOf(action, { ...fields, ttl })).toMatchObject({ ttl });
+      for (const ttl of [undefined, null])
+        expect(requestOf(action, { ...fields, ttl })).toMatchObject({ ttl: undefined });
+      // What a ttl of 0 means is the command's to say.
+      expect(requestOf(action, { ...fields, ttl: 0 })).toMatchObject({ ttl: action === "lease" ? undefined : 0 });
+      for (const ttl of [
+        -1,
+        0.5,
+        monthMs + 1,
+        2 ** 53,
+        Number.NaN,
+        Number.POSITIVE_INFINITY,
+        "hunter2",
+        "60",
+        true,
+        [60],
+        {},
+      ]) {
+        const error = refusal(() => requestOf(action, { ...fields, ttl }));
+        expect([ttl, error.code, error.details]).toEqual([ttl, "invalid_ttl", { field: "ttl" }]);
+        expect(error.message).not.toContain(secretText);
+      }
+    },
+  );
+
+  test.each([0, 1, 2 ** 31, 2 ** 53 - 1])("takes %d for an id", (id) => {
+    expect(parse({ id, action: "ping" }).id).toBe(id);
+    expect(readCommandId({ id })).toBe(id);
+  });
+
+  test.each([undefined, null])("takes an id of %p for none", (id) => {
+    expect(parse({ id, action: "ping" }).id).toBeUndefined();
+    expect(readCommandId({ id })).toBeUndefined();
+  });
+
+  test.each([[-1], [0.5], [2 ** 53], [Number.NaN], [Number.POSITIVE_INFINITY], ["1"], ["hunter2"], [true], [[1]], [{ hunter2: 1 }]])(
+    "refuses %j as an id",
+    (id) => {
+      const error = refusal(() => parse({ id, action: "ping" }));
+      expect(error).toMatchObject({ code: "bad_command", details: { field: "id" } });
+      expect(error.message).not.toContain(secretText);
+      expect(readCommandId({ id })).toBeUndefined();
+    },
+  );
+
+  test.each([
+    ["nope", '"nope"'],
+    ["toString", '"toString"'],
+    ["__proto__", '"__proto__"'],
+    ["constructor", '"constructor"'],
+    ["hasOwnProperty", '"hasOwnProperty"'],
+    ["PING", '"PING"'],
+    ["", '""'],
+    ["a\nb", '"a\\nb"'],
+    ["x".repeat(41), "of that kind"],
+    [1, "of that kind"],
+    [null, "of that kind"],
+    [undefined, "of that kind"],
+    [["ping"], "of that kind"],
+  ])("answers action %j with unknown_action", (action, shown) => {
+    const error = refusal(() => parse({ action }));
+    expect(error.code).toBe("unknown_action");
+    expect(error.message).toBe(`Cannot run command: there is no action ${shown}`);
+  });
+
+  test("reads nothing through a __proto__ member", () => {
+    const message = JSON.parse('{"action":"get","__proto__":{"key":"k"}}');
+    expect(refusal(() => parse(message))).toMatchObject({ code: "bad_command", details: { field: "key" } });
+  });
+
+  test.each([
+    ["one byte a character", "x"],
+    ["two bytes a character", "é"],
+    ["three bytes a character", "€"],
+    ["four bytes a character", "😀"],
+  ])("takes keys of 512 bytes and refuses 513, counted in UTF-8: %s", (_what, character) => {
+    const size = Buffer.byteLength(character);
+    const fits = character.repeat(Math.floor(512 / size)) + "x".repeat(512 % size);
+    expect(Buffer.byteLength(fits)).toBe(512);
+    for (const field of ["key", "workerId"]) {
+      expect(requestOf("release", { workerId: "w", [field]: fits })).toMatchObject({ [field]: fits });
+      const error = refusal(() => requestOf("release", { workerId: "w", [field]: `${fits}x` }));
+      expect(error).toMatchObject({ code: "bad_command", details: { field } });
+    }
+  });
+
+  test.each(["\ud800", "a\udc00", "\ud83d", "\ude00\ud83d", `${"x".repeat(200)}\ud800`])(
+    "refuses the lone surrogate in key %j",
+    (key) => {
+      expect(refusal(() => requestOf("get", { key }))).toMatchObject({
+        code: "bad_command",
+        details: { field: "key" },
+      });
+    },
+  );
+
+  test("takes any other character in a key: NUL, line ends, U+FFFF, blanks, __proto__", () => {
+    for (const key of ["\0", "\n", "\uffff", " ", "__proto__", "*", "ключ"]) {
+      expect(requestOf("get", { key })).toMatchObject({ key });
+    }
+  });
+
+  test("cuts what is for people: a label, a client's name and version, a reason", () => {
+    const long = "x".repeat(10_000);
+    const client = { name: long, version: long };
+    expect(requestOf("hello", { protocol: 1, label: long, client })).toEqual({
+      protocol: 1,
+      label: long.slice(0, labelCharactersMax),
+      client: { name: long.slice(0, labelCharactersMax), version: long.slice(0, labelCharactersMax) },
+    });
+    expect(requestOf("once.reject", { key: "k", fence: 1, reason: long })).toMatchObject({
+      reason: long.slice(0, reasonCharactersMax),
+    });
+  });
+
+  test.each([
+    ["compressed", "yes"],
+    ["compressed", 1],
+    ["compressed", null],
+  ])("takes %s of %j for false, as the seed did", (field, content) => {
+    expect(requestOf("set", { key: "k", value: 1, [field]: content })).toMatchObject({ compressed: false });
+  });
+});
