@@ -7,26 +7,28 @@ import { type HelloReply, protocolVersion, type Reply } from "../protocol/comman
 import { makeClientNonce, proveClient, verifyServer } from "./authentication.ts";
 import type { Outgoing } from "./call.ts";
 
-export interface Introduction {
-  readonly endpoint: string;
-  readonly secret: string | undefined;
-  readonly label: string | undefined;
-}
-
 /** Sends one command of the greeting and resolves to its reply. */
 export type Exchange = <Name extends "challenge" | "hello">(command: Outgoing<Name>) => Promise<Reply<Name>>;
 
-/** Says `hello`, within this call when there is no secret. Resolves once the broker has answered and, with a secret, proved
- *  that it knows it too.
+interface Introduction {
+  readonly endpoint: string;
+  readonly secret: string;
+  readonly label: string | undefined;
+}
+
+/** `hello`, with our proof where there is a secret. */
+export function helloCommand(label: string | undefined, auth?: Outgoing<"hello">["auth"]): Outgoing<"hello"> {
+  return { action: "hello", protocol: protocolVersion, client: { name: "ephemerald", version }, label, auth };
+}
+
+/** Proves to the broker that we know the secret, and resolves once the broker has proved it to us.
  *  @throws {EphemeralError} `auth_failed`, or what the broker answers */
-export async function greet(exchange: Exchange, introduction: Introduction): Promise<HelloReply> {
+export async function authenticate(exchange: Exchange, introduction: Introduction): Promise<HelloReply> {
   const { endpoint, secret, label } = introduction;
-  const hello = { action: "hello", protocol: protocolVersion, client: { name: "ephemerald", version }, label } as const;
-  if (secret === undefined) return exchange<"hello">({ ...hello, auth: undefined });
   const { nonce: serverNonce } = await exchange<"challenge">({ action: "challenge" });
   const handshake = { endpoint, serverNonce, clientNonce: makeClientNonce() };
   const auth = { nonce: handshake.clientNonce, proof: await proveClient(secret, handshake) };
-  const reply = await exchange<"hello">({ ...hello, auth });
-  await verifyServer(secret, { handshake, proof: reply.auth?.proof });
-  return reply;
+  const hello = await exchange<"hello">(helloCommand(label, auth));
+  await verifyServer(secret, { handshake, proof: hello.auth?.proof });
+  return hello;
 }

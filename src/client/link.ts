@@ -9,7 +9,7 @@ import { decodeJson } from "../protocol/json.ts";
 import { defaultLimits, type Limits, MiB } from "../protocol/limits.ts";
 import { Call, errorOfReply, type Outgoing } from "./call.ts";
 import type { ClientClock } from "./client-clock.ts";
-import { greet } from "./greeting.ts";
+import { authenticate, type Exchange, helloCommand } from "./greeting.ts";
 import type { Transport } from "./transport.ts";
 
 export interface LinkOptions {
@@ -159,26 +159,32 @@ export class Link {
   #greet(): void {
     this.#phase = "greeting";
     const { transport, secret, label } = this.#options;
-    greet((command) => this.#exchange(command), { endpoint: transport.endpoint, secret, label }).then(
-      (hello) => this.#greeted(hello),
-      (error: unknown) => this.#greetingFailed(error),
-    );
-    if (secret !== undefined) return;
+    if (secret !== undefined) {
+      const exchange: Exchange = (command) => this.#exchange(command, (reply) => reply);
+      authenticate(exchange, { endpoint: transport.endpoint, secret, label }).then(
+        (hello) => this.#greeted(hello),
+        (error: unknown) => this.#greetingFailed(error),
+      );
+      return;
+    }
+    this.#exchange(helloCommand(label), (hello) => this.#greeted(hello)).catch(() => {});
     this.#phase = "writable";
     this.#events.onRoom();
   }
 
-  /** A command of the greeting itself. It never settles when the link ends first. */
-  #exchange<Name extends "challenge" | "hello">(command: Outgoing<Name>): Promise<Reply<Name>> {
+  /** A command of the greeting itself. What it says counts before the next frame is read. It never settles when the link
+   *  ends first. */
+  #exchange<Name extends "challenge" | "hello", Result>(
+    command: Outgoing<Name>,
+    read: (reply: Reply<Name>) => Result,
+  ): Promise<Result> {
     return new Promise((resolve, reject) => {
-      const settling = { resolve, reject, onSettled: () => {} };
-      const request = { command, read: (reply: Reply<Name>) => reply };
-      const call = new Call<Name, Reply<Name>>(request, {
-        ...settling,
-        nowMs: 0,
-        deadlineMs: Number.POSITIVE_INFINITY,
-      });
-      if (this.#phase !== "over") this.send(call);
+      const fail = (error: unknown): void => {
+        this.#greetingFailed(error);
+        reject(error);
+      };
+      const settling = { resolve, reject: fail, onSettled: () => {}, nowMs: 0, deadlineMs: Number.POSITIVE_INFINITY };
+      if (this.#phase !== "over") this.send(new Call<Name, Result>({ command, read }, settling));
     });
   }
 
