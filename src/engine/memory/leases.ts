@@ -40,8 +40,10 @@ class HeldLease extends Expiring {
   readonly sinceMs: number;
   readonly #leases: Leases;
   scope: LeaseScope;
-  /** The session it was granted to. */
+  /** Who it was granted to, for people to read. */
   caller: Caller;
+  /** The session it was granted to; undefined once that has ended and the lease outlives it. */
+  sessionId: string | undefined;
 
   constructor(
     leases: Leases,
@@ -56,6 +58,7 @@ class HeldLease extends Expiring {
     this.sinceMs = grant.sinceMs;
     this.scope = grant.scope;
     this.caller = grant.caller;
+    this.sessionId = grant.caller.id;
   }
 
   get answer(): Lease {
@@ -65,7 +68,7 @@ class HeldLease extends Expiring {
 
   /** Whether `caller` may renew and release it. */
   isOpenTo(caller: Caller): boolean {
-    return this.scope === "ttl" || this.caller.id === caller.id;
+    return this.scope === "ttl" || this.sessionId === caller.id;
   }
 
   override expire(nowMs: number): void {
@@ -149,7 +152,7 @@ export class Leases {
     for (const lease of this.#bySession.of(sessionId)) {
       this.#bySession.delete(sessionId, lease);
       if (lease.scope === "session") this.#free(lease, nowMs);
-      else lease.caller = { id: lease.caller.id, label: lease.caller.label };
+      else orphan(lease);
     }
   }
 
@@ -169,7 +172,7 @@ export class Leases {
   #renew(lease: HeldLease, request: LeaseRequest, by: { caller: Caller; nowMs: number }): Lease {
     if (!lease.isOpenTo(by.caller)) throw notOwner("renew", lease);
     lease.pool.size ??= request.size;
-    if (lease.caller.id === by.caller.id) lease.scope = request.scope ?? lease.scope;
+    if (lease.sessionId === by.caller.id) lease.scope = request.scope ?? lease.scope;
     this.#options.expiries.set(lease, deadlineOf(request, by.nowMs));
     return lease.answer;
   }
@@ -202,7 +205,7 @@ export class Leases {
     pool.held.delete(workerId);
     pool.free.give(lease.value);
     this.#byWorker.delete(workerId, lease);
-    this.#bySession.delete(lease.caller.id, lease);
+    if (lease.sessionId !== undefined) this.#bySession.delete(lease.sessionId, lease);
     this.#options.expiries.remove(lease);
     this.#size -= 1;
     this.#handOn(pool, nowMs);
@@ -248,6 +251,12 @@ export class Leases {
     const wanted = `a number of ${JSON.stringify(name)} (size ${pool?.size})`;
     return new EphemeralError("timeout", `Timed out after ${waitMs} ms waiting for ${wanted}: ${holders}`);
   }
+}
+
+/** Keeps the name the session had, and lets go of the session itself. */
+function orphan(lease: HeldLease): void {
+  lease.sessionId = undefined;
+  lease.caller = { id: lease.caller.id, label: lease.caller.label };
 }
 
 function deadlineOf({ ttlMs }: LeaseRequest, nowMs: number): number {
