@@ -3,20 +3,20 @@
  * session of its peer and ends it when it closes. Knows neither what commands do nor what kind of socket carries them.
  */
 import type { CancelAlarm, Clock } from "../engine/clock.ts";
-import type { Awaitable } from "../engine/engine.ts";
 import type { Codec } from "../protocol/codec.ts";
-import type { Command, CommandName, Push, Reply } from "../protocol/commands.ts";
-import { closeCodes, EphemeralError } from "../protocol/errors.ts";
+import type { Command, CommandName, Push } from "../protocol/commands.ts";
+import { closeCodes } from "../protocol/errors.ts";
 import { FrameDecoder } from "../protocol/frame.ts";
 import { authFailuresMax, badFramesInARowMax, type Limits } from "../protocol/limits.ts";
 import { parseCommand, readCommandId } from "../protocol/parse.ts";
 import type { SecretAuthentication } from "./auth.ts";
+import { CommandsInFlight } from "./commands-in-flight.ts";
 import type { Dispatcher } from "./dispatcher.ts";
 import { Invocation } from "./invocation.ts";
 import { type ByteSink, Outbox } from "./outbox.ts";
+import { type Overflow, PushStream } from "./push-stream.ts";
 import type { Session } from "./session.ts";
 import type { Carrier } from "./sessions.ts";
-import { TaskLine } from "./task-line.ts";
 
 /** The socket as a connection uses it. */
 export interface Socket extends ByteSink {
@@ -46,12 +46,9 @@ export class Connection implements Carrier {
   readonly #socket: Socket;
   readonly #outbox: Outbox;
   readonly #decoder: FrameDecoder;
-  /** Numbered commands that have not been answered. */
-  readonly #inFlight = new Map<number, Invocation>();
-  /** Every command that waits, with a number or without. */
-  readonly #waiting = new Set<Invocation>();
-  /** Those without a number, answered strictly in order. */
-  readonly #ordered: TaskLine;
+  readonly #commands: CommandsInFlight;
+  /** Subscriptions whose reader is behind. */
+  readonly #behind = new Set<PushStream>();
   #state: "open" | "paused" | "closing" | "closed" = "open";
   /** What came while paused, or behind the frame that paused us. */
   #heldBytes: Uint8Array[] = [];
@@ -70,15 +67,18 @@ export class Connection implements Carrier {
     this.#outbox = new Outbox(peer.socket);
     this.#decoder = new FrameDecoder({ frameBytesMax: parts.limits.frameBytesMax, framing: "detect" });
     this.#isAuthenticated = parts.authentication === undefined;
-    this.#ordered = new TaskLine({
-      tasksMax: parts.limits.commandsInFlightMax,
-      refuse: () => this.#say(this.#tooManyCommands(undefined)),
+    this.#commands = new CommandsInFlight({
+      dispatcher: parts.dispatcher,
+      commandsMax: parts.limits.commandsInFlightMax,
+      answer: (id, reply) => this.#answer(id, reply),
+      refuse: (refusal) => this.#say(refusal),
+      authFailed: (action) => this.#authFailed(action),
     });
   }
 
-  /** Numbered and unnumbered commands that are not answered yet. */
+  /** Commands that are not answered yet. */
   get inFlight(): number {
-    return this.#inFlight.size + this.#ordered.length;
+    return this.#commands.size;
   }
 
   get session(): Session {
@@ -128,6 +128,7 @@ export class Connection implements Carrier {
   drained(): void {
     const unsentBytes = this.#outbox.flush();
     if (this.#state === "closing" && unsentBytes === 0) this.#end();
+    for (const stream of this.#behind) if (stream.drained()) this.#behind.delete(stream);
     if (this.#state === "paused" && unsentBytes <= this.#parts.limits.outboxBytesMax) this.#resume();
   }
 
@@ -137,9 +138,9 @@ export class Connection implements Carrier {
     this.#state = "closed";
     this.#cancelStallAlarm?.();
     this.#heldBytes = [];
+    this.#behind.clear();
     this.#outbox.clear();
-    this.#ordered.clear();
-    this.#endWaits();
+    this.#commands.endAll();
     this.#parts.disconnected(this);
   }
 
@@ -148,26 +149,43 @@ export class Connection implements Carrier {
     if (this.#state === "closing" || this.#state === "closed") return;
     if (!this.session.isAnonymous) this.push({ push: "closing", code, reason });
     this.#state = "closing";
-    this.#endWaits();
+    this.#commands.endAll();
     this.#heldBytes = [];
     if (this.#outbox.flush() === 0) this.#end();
     else this.#armStallAlarm();
-  }
-
-  /** Waits belong to the connection: they leave their queues with it, whatever becomes of the session. */
-  #endWaits(): void {
-    const reason = new EphemeralError("cancelled", "Cannot go on waiting: the connection is closed");
-    for (const invocation of [...this.#waiting]) invocation.cancel?.(reason);
   }
 
   push(push: Push): void {
     if (this.#state !== "closed") this.#outbox.enqueue(this.codec.encode(push));
   }
 
+  /** A way for the pushes of one subscription, with what is done when this reader is slow. */
+  openStream(options: { readonly overflow: Overflow; readonly gap: (dropped: number) => Push }): PushStream {
+    const stream: PushStream = new PushStream({
+      overflow: options.overflow,
+      offer: (frame) => this.#offer(frame),
+      close: () => this.close(closeCodes.slow, "pushes were not read in time"),
+      gapFrame: (dropped) => this.codec.encode(options.gap(dropped)),
+      behind: () => this.#behind.add(stream),
+      latestMax: this.#parts.limits.latestKeysMax,
+    });
+    return stream;
+  }
+
+  #offer(frame: string | Uint8Array): boolean {
+    if (this.#state === "closing" || this.#state === "closed") return true;
+    const { outboxBytesMax } = this.#parts.limits;
+    const frameBytesAtMost = typeof frame === "string" ? frame.length * 3 : frame.length;
+    if (this.#outbox.bytesAtMost + frameBytesAtMost > outboxBytesMax) {
+      if (this.#outbox.flush() + frameBytesAtMost > outboxBytesMax) return false;
+    }
+    this.#outbox.enqueue(frame);
+    return true;
+  }
+
   /** Takes the wait of command `target` out of its queue. False when it was answered already. */
   cancel(target: number): boolean {
-    const reason = new EphemeralError("cancelled", `Cannot finish command ${target}: it was cancelled`);
-    return this.#inFlight.get(target)?.cancel?.(reason) ?? false;
+    return this.#commands.cancel(target);
   }
 
   /** Remembers the nonce of the one outstanding challenge. */
@@ -192,7 +210,7 @@ export class Connection implements Carrier {
       this.#badFramesInARow = 0;
       this.#receiveMessage(message, this.#isAuthenticated || (this.#parts.authentication?.isSealed(frame) ?? true));
     } catch (error) {
-      this.#sayInOrder(this.#parts.dispatcher.refusal(error, { id: undefined }));
+      this.#commands.refuse(error, undefined);
       if (++this.#badFramesInARow >= badFramesInARowMax) {
         this.close(closeCodes.badRequest, `${badFramesInARowMax} frames in a row could not be read`);
       }
@@ -206,53 +224,17 @@ export class Connection implements Carrier {
     try {
       command = parseCommand(message, this.#parts.limits);
     } catch (error) {
-      this.#sayInOrder(this.#parts.dispatcher.refusal(error, { id }));
+      this.#commands.refuse(error, id);
       return;
     }
     if (!this.#hasWorked && command.action !== "hello" && command.action !== "challenge") this.#beginWork();
     const invocation = new Invocation(this, isAdmitted);
-    if (id === undefined) this.#ordered.run(() => this.#run(command, invocation));
-    else if (this.inFlight >= this.#parts.limits.commandsInFlightMax) this.#say(this.#tooManyCommands(id));
-    else if (this.#inFlight.has(id)) this.#say(this.#duplicateId(id));
-    else this.#runNumbered(command, invocation, id);
+    this.#commands.run(command, invocation);
   }
 
   #beginWork(): void {
     this.#hasWorked = true;
     this.session.confirmSecret();
-  }
-
-  #runNumbered(command: Command, invocation: Invocation, id: number): void {
-    const running = this.#run(command, invocation);
-    if (!(running instanceof Promise)) return;
-    this.#inFlight.set(id, invocation);
-    void running.then(() => this.#inFlight.delete(id));
-  }
-
-  /** Runs one command and answers it; a promise only while it waits. */
-  #run(command: Command, invocation: Invocation): Awaitable<void> {
-    let result: Awaitable<Reply<CommandName>>;
-    try {
-      result = this.#parts.dispatcher.run(command, invocation);
-    } catch (error) {
-      this.#refuse(error, command);
-      return;
-    }
-    if (!(result instanceof Promise)) {
-      this.#answer(command.id, result);
-      return;
-    }
-    this.#waiting.add(invocation);
-    return result.then(
-      (reply) => {
-        this.#waiting.delete(invocation);
-        this.#answer(command.id, reply);
-      },
-      (error) => {
-        this.#waiting.delete(invocation);
-        this.#refuse(error, command);
-      },
-    );
   }
 
   #answer(id: number | undefined, reply: object): void {
@@ -261,44 +243,16 @@ export class Connection implements Carrier {
     this.#holdBack();
   }
 
-  #refuse(error: unknown, command: Command): void {
-    this.#say(this.#parts.dispatcher.refusal(error, { id: command.id, action: command.action }));
-    if (!(error instanceof EphemeralError) || error.code !== "auth_failed") return;
-    if (command.action === "hello" || ++this.#authFailures >= authFailuresMax) {
-      this.close(closeCodes.authFailed, "authentication failed");
-    }
-  }
-
   #say(message: object): void {
     if (this.#state === "closed") return;
     this.#outbox.enqueue(this.codec.encode(message));
     this.#holdBack();
   }
 
-  /** A refusal without a number takes its turn among the answers without one. */
-  #sayInOrder(message: { readonly id?: number }): void {
-    if (message.id !== undefined) this.#say(message);
-    else this.#ordered.run(() => this.#say(message));
-  }
-
-  #tooManyCommands(id: number | undefined): object {
-    const max = this.#parts.limits.commandsInFlightMax;
-    const error = new EphemeralError(
-      "too_many_commands",
-      `Cannot run command: ${max} are unanswered already, the limit`,
-      {
-        details: { commandsInFlightMax: max },
-      },
-    );
-    return this.#parts.dispatcher.refusal(error, { id });
-  }
-
-  #duplicateId(id: number): object {
-    const error = new EphemeralError(
-      "bad_command",
-      `Cannot run command: another one with id ${id} is unanswered still`,
-    );
-    return this.#parts.dispatcher.refusal(error, { id });
+  #authFailed(action: CommandName): void {
+    if (action === "hello" || ++this.#authFailures >= authFailuresMax) {
+      this.close(closeCodes.authFailed, "authentication failed");
+    }
   }
 
   /** Stops reading while more replies are unsent than the outbox may hold. A paused socket does not see its peer die, so

@@ -29,6 +29,8 @@ const descriptions: Readonly<Record<keyof Limits, string>> = {
   connectionsMax: "Connections",
   commandsInFlightMax: "Unanswered commands of one connection",
   outboxBytesMax: "Unsent bytes of one connection",
+  latestKeysMax: 'Keys kept for a slow reader with overflow "latest"',
+  watchesPerSessionMax: "Key prefixes one session watches",
   stallMs: "How long replies may stay unsent",
   ttlMsMax: "The longest time to live",
   expiredRememberedMs: 'How long a key answers "expired"',

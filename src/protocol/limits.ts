@@ -29,6 +29,10 @@ export const defaultLimits = {
   commandsInFlightMax: 1024,
   /** Bytes said to one connection and not taken by its kernel yet. */
   outboxBytesMax: 4 * MiB,
+  /** Keys of which the overflow `latest` keeps the newest push for a slow reader. */
+  latestKeysMax: 1024,
+  /** Key prefixes one session may watch. */
+  watchesPerSessionMax: 64,
   /** How long a connection's unsent replies may exceed `outboxBytesMax` before it is closed as slow. */
   stallMs: 10_000,
   /** The longest time to live anything can be given: 30 days. */
