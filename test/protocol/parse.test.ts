@@ -220,15 +220,23 @@ describe("parseCommand()", () => {
     expect(readCommandId({ id })).toBeUndefined();
   });
 
-  test.each([[-1], [0.5], [2 ** 53], [Number.NaN], [Number.POSITIVE_INFINITY], ["1"], ["hunter2"], [true], [[1]], [{ hunter2: 1 }]])(
-    "refuses %j as an id",
-    (id) => {
-      const error = refusal(() => parse({ id, action: "ping" }));
-      expect(error).toMatchObject({ code: "bad_command", details: { field: "id" } });
-      expect(error.message).not.toContain(secretText);
-      expect(readCommandId({ id })).toBeUndefined();
-    },
-  );
+  test.each([
+    [-1],
+    [0.5],
+    [2 ** 53],
+    [Number.NaN],
+    [Number.POSITIVE_INFINITY],
+    ["1"],
+    ["hunter2"],
+    [true],
+    [[1]],
+    [{ hunter2: 1 }],
+  ])("refuses %j as an id", (id) => {
+    const error = refusal(() => parse({ id, action: "ping" }));
+    expect(error).toMatchObject({ code: "bad_command", details: { field: "id" } });
+    expect(error.message).not.toContain(secretText);
+    expect(readCommandId({ id })).toBeUndefined();
+  });
 
   test.each([
     ["nope", '"nope"'],
