@@ -17,6 +17,8 @@ export interface CommandsInFlightOptions {
   readonly answer: (id: number | undefined, reply: object) => void;
   /** Sends a refusal. */
   readonly refuse: (refusal: ErrorReply) => void;
+  /** Whether commands without a number must wait, because too much of what was answered is unread. */
+  readonly isHeldBack: () => boolean;
   /** Told when a peer failed to prove itself. */
   readonly authFailed: (action: CommandName) => void;
 }
@@ -31,7 +33,8 @@ export class CommandsInFlight {
   constructor(options: CommandsInFlightOptions) {
     this.#options = options;
     this.#ordered = new TaskLine({
-      tasksMax: options.commandsMax,
+      hasRoom: () => this.size < options.commandsMax,
+      isHeldBack: options.isHeldBack,
       refuse: () => options.refuse(this.#refusal(this.#tooMany(), undefined)),
     });
   }
@@ -60,6 +63,11 @@ export class CommandsInFlight {
   cancel(id: number): boolean {
     const reason = new EphemeralError("cancelled", `Cannot finish command ${id}: it was cancelled`);
     return this.#numbered.get(id)?.cancel?.(reason) ?? false;
+  }
+
+  /** Takes up the commands that were held back. */
+  goOn(): void {
+    this.#ordered.goOn();
   }
 
   /** Ends every wait and forgets what has not started: waits leave their queues with their connection, whatever becomes of

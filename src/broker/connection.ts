@@ -72,6 +72,7 @@ export class Connection implements Carrier {
       commandsMax: parts.limits.commandsInFlightMax,
       answer: (id, reply) => this.#answer(id, reply),
       refuse: (refusal) => this.#say(refusal),
+      isHeldBack: () => this.#state !== "open",
       authFailed: (action) => this.#authFailed(action),
     });
   }
@@ -271,6 +272,7 @@ export class Connection implements Carrier {
     this.#cancelStallAlarm?.();
     const held = this.#heldBytes;
     this.#heldBytes = [];
+    this.#commands.goOn();
     for (const bytes of held) this.receive(bytes);
     // Assigned by what was received; the compiler still believes "open".
     if ((this.#state as string) === "open") this.#socket.resume();

@@ -1,6 +1,7 @@
 /**
  * Commands without an id: each is answered before the next starts, so that answers can be told apart by their order alone.
- * Knows nothing of what the tasks do. Bounded: past the bound only a number is kept per refused command.
+ * Knows nothing of what the tasks do. Bounded: past the bound only a number is kept per refused command; and while answers
+ * are held back it starts nothing, so that what is said stays bounded too.
  */
 import type { Awaitable } from "../engine/engine.ts";
 
@@ -13,18 +14,23 @@ interface Place {
   refused: number;
 }
 
-export class TaskLine {
-  readonly #tasksMax: number;
-  readonly #refuse: () => void;
-  /** The first is running whenever there is one. */
-  #places: Place[] = [];
+export interface TaskLineOptions {
+  /** Whether one more command may wait for its turn. */
+  readonly hasRoom: () => boolean;
+  /** Whether answers must wait: nothing starts, nothing is refused, until `goOn` is called. */
+  readonly isHeldBack: () => boolean;
+  /** Answers one command that found no room. */
+  readonly refuse: () => void;
+}
 
-  constructor(options: {
-    readonly tasksMax: number /** Answers one command that found no room. */;
-    readonly refuse: () => void;
-  }) {
-    this.#tasksMax = options.tasksMax;
-    this.#refuse = options.refuse;
+export class TaskLine {
+  readonly #options: TaskLineOptions;
+  #places: Place[] = [];
+  /** Of the first place: it waits for its turn, is being done, or is done with refusals behind it left to say. */
+  #first: "waiting" | "running" | "done" = "waiting";
+
+  constructor(options: TaskLineOptions) {
+    this.#options = options;
   }
 
   get length(): number {
@@ -34,32 +40,45 @@ export class TaskLine {
   /** Runs `task` now when nothing is before it, else in its turn; with the line full its refusal takes that turn. */
   run(task: Task): void {
     const last = this.#places.at(-1);
-    if (last === undefined) {
-      const running = task();
-      if (running instanceof Promise) {
-        this.#places.push({ task, refused: 0 });
-        void running.then(this.#next);
-      }
-    } else if (this.#places.length < this.#tasksMax) this.#places.push({ task, refused: 0 });
+    if (this.#options.hasRoom()) {
+      this.#places.push({ task, refused: 0 });
+      if (last === undefined) this.goOn();
+    } else if (last === undefined) this.#options.refuse();
     else last.refused++;
   }
 
   /** Forgets the tasks that have not started: nobody is there to be answered. */
   clear(): void {
-    this.#places = this.#places.slice(0, 1);
+    const running = this.#first === "running" ? this.#places[0] : undefined;
+    if (running !== undefined) running.refused = 0;
+    else this.#first = "waiting";
+    this.#places = running === undefined ? [] : [running];
   }
 
-  /** The first is done: answers those refused behind it and starts what follows, up to the next that takes its time. */
-  readonly #next = (): void => {
-    for (;;) {
-      const done = this.#places.shift();
-      for (let count = done?.refused ?? 0; count > 0; count--) this.#refuse();
-      const running = this.#places[0]?.task();
-      if (running instanceof Promise) {
-        void running.then(this.#next);
-        return;
+  /** Takes up the line again after it was held back. */
+  goOn(): void {
+    for (let place = this.#places[0]; place !== undefined; place = this.#places[0]) {
+      if (this.#first === "running" || this.#options.isHeldBack()) return;
+      if (this.#first === "waiting") this.#start(place);
+      else if (place.refused > 0) {
+        place.refused--;
+        this.#options.refuse();
+      } else {
+        this.#places.shift();
+        this.#first = "waiting";
       }
-      if (this.#places.length === 0) return;
     }
+  }
+
+  #start({ task }: Place): void {
+    this.#first = "running";
+    const running = task();
+    if (running instanceof Promise) void running.then(this.#done);
+    else this.#first = "done";
+  }
+
+  readonly #done = (): void => {
+    this.#first = "done";
+    this.goOn();
   };
 }
