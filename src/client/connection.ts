@@ -5,7 +5,6 @@
  */
 import type { CommandName } from "../protocol/commands.ts";
 import { EphemeralError } from "../protocol/errors.ts";
-import { defaultLimits, type Limits } from "../protocol/limits.ts";
 import { Backlog } from "./backlog.ts";
 import { Call, type CallRequest, type Outgoing } from "./call.ts";
 import type { ClientClock } from "./client-clock.ts";
@@ -16,7 +15,7 @@ import {
   pipeReconnectBounds,
   type ReconnectBounds,
 } from "./connection-state.ts";
-import { Link, type Loss } from "./link.ts";
+import { assumedLimits, Link, type Loss } from "./link.ts";
 import type { Transport } from "./transport.ts";
 
 export interface ConnectionOptions {
@@ -41,7 +40,7 @@ export class Connection {
   #link: Link | undefined;
   /** Calls whose callers wait for an answer. */
   #pending = 0;
-  #limits: Limits = defaultLimits;
+  #limits = assumedLimits;
   #lastLoss: Error | undefined;
   /** Why every call fails from now on. */
   #refusal: EphemeralError | undefined;
@@ -144,7 +143,7 @@ export class Connection {
       {
         onRoom: () => this.#drain(),
         onGreeted: (hello) => {
-          this.#limits = { ...defaultLimits, ...hello.limits };
+          this.#limits = { ...assumedLimits, ...hello.limits };
           this.#advance({ type: "greeted", nowMs: clock.nowMs() });
         },
         onLost: (loss) => this.#lost(link, loss),

@@ -6,7 +6,7 @@ import type { CommandName, HelloReply, Reply } from "../protocol/commands.ts";
 import { closeCodes, EphemeralError, type ErrorCode, mayReconnect } from "../protocol/errors.ts";
 import { FrameDecoder } from "../protocol/frame.ts";
 import { decodeJson } from "../protocol/json.ts";
-import { defaultLimits, type Limits, MiB } from "../protocol/limits.ts";
+import { KiB, type Limits, MiB } from "../protocol/limits.ts";
 import { Call, errorOfReply, type Outgoing } from "./call.ts";
 import type { ClientClock } from "./client-clock.ts";
 import { authenticate, type Exchange, helloCommand } from "./greeting.ts";
@@ -34,6 +34,12 @@ export interface LinkEvents {
   onLateGrant(undo: Outgoing): void;
 }
 
+/** The broker's bounds a client keeps to, so that it is not refused. */
+export type KnownLimits = Pick<Limits, "frameBytesMax" | "commandsInFlightMax">;
+
+/** What we take them for until the reply to `hello` tells: a broker's defaults. The whole table would be ballast here. */
+export const assumedLimits: KnownLimits = { frameBytesMax: 1 * MiB, commandsInFlightMax: 1 * KiB };
+
 export interface Loss {
   readonly error: Error;
   readonly retryAfterMs: number | undefined;
@@ -57,7 +63,7 @@ export class Link {
   #firstUnsentId = 1;
   #outgoing = "";
   #phase: "opening" | "greeting" | "writable" | "leaving" | "over" = "opening";
-  #limits: Limits = defaultLimits;
+  #limits = assumedLimits;
   #loss: Loss | undefined;
   #stopGreetingTimer: (() => void) | undefined;
 
@@ -191,7 +197,7 @@ export class Link {
   #greeted(hello: HelloReply): void {
     if (this.#phase === "over") return;
     this.#stopGreetingTimer?.();
-    this.#limits = { ...defaultLimits, ...hello.limits };
+    this.#limits = { ...assumedLimits, ...hello.limits };
     if (this.#phase === "greeting") this.#phase = "writable";
     this.#events.onGreeted(hello);
     this.#events.onRoom();

@@ -3,7 +3,7 @@
  * nobody asks again.
  */
 import { EphemeralError, kindOf } from "../protocol/errors.ts";
-import { defaultLimits, KiB } from "../protocol/limits.ts";
+import { KiB } from "../protocol/limits.ts";
 import { type ClientClock, systemClientClock } from "./client-clock.ts";
 import { readEnvironment } from "./environment.ts";
 
@@ -41,8 +41,8 @@ export interface ClientSettings {
 const defaultTimeoutMs = 5000;
 const defaultTtlMs = 30 * 60 * 1000;
 const defaultCompressionThreshold = 1 * KiB;
-/** What a timer can be set to. */
-const timeoutMsMax = 2 ** 31 - 1;
+/** What a timer can be set to. A longer ttl than a broker takes is left to the broker to refuse. */
+const millisecondsMax = 2 ** 31 - 1;
 
 /** @throws {EphemeralError} `unavailable` when neither the caller nor the environment names a pipe, `bad_command` naming the
  *  option or variable that cannot be */
@@ -66,15 +66,18 @@ export function clientSettings(pipe: string | undefined, options: ClientOptions)
     pipe: endpoint,
     secret,
     label: options.label ?? environment.label,
-    timeoutMs: readMs("timeoutMs", timeoutMs, timeoutMsMax),
-    defaultTtlMs: readMs("defaultTtlMs", options.defaultTtlMs ?? defaultTtlMs, defaultLimits.ttlMsMax),
+    timeoutMs: readMs("timeoutMs", timeoutMs),
+    defaultTtlMs: readMs("defaultTtlMs", options.defaultTtlMs ?? defaultTtlMs),
     compressionThreshold: isCompressing ? threshold : Number.POSITIVE_INFINITY,
     clock: options.clock ?? systemClientClock,
   };
 }
 
-function readMs(name: string, value: number, maxMs: number): number {
-  if (Number.isInteger(value) && value >= 1 && value <= maxMs) return value;
+function readMs(name: string, value: number): number {
+  if (Number.isInteger(value) && value >= 1 && value <= millisecondsMax) return value;
   const actual = typeof value === "number" ? value : kindOf(value);
-  throw new EphemeralError("bad_command", `Cannot make a client: ${name} should be 1 to ${maxMs} ms, it is ${actual}`);
+  throw new EphemeralError(
+    "bad_command",
+    `Cannot make a client: ${name} should be 1 to ${millisecondsMax} ms, it is ${actual}`,
+  );
 }
