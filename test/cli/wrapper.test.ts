@@ -19,7 +19,11 @@ const killedBy = (signal: number): SeenEnding => ({ status: 128 + signal, killed
 const trapping = (signal: string, status: number): string =>
   `trap 'echo got ${signal}; exit ${status}' ${signal}; echo ready; while :; do sleep 0.02; done`;
 const stubborn = `trap '' TERM INT HUP; echo ready; while :; do sleep 0.02; done`;
-const interruptible = `trap 'echo got INT' INT; trap 'exit 6' USR1; echo ready; while :; do sleep 0.02; done`;
+/** Tells every SIGINT apart, since `wait` ends at once for each; ends by SIGUSR1 with status 6. */
+const interruptible =
+  "sleep 1000 & trap 'echo got INT' INT; trap 'kill $!; exit 6' USR1; echo ready; while :; do wait; done";
+/** Two that ignore SIGTERM: one left its session, the other its parents, by a double fork. */
+const stubbornDescendants = `setsid sh -c "trap '' TERM; exec sleep 1001" & (trap '' TERM; sleep 1002 &)`;
 const forever = "echo ready; exec sleep 1000";
 
 describe.each(both.map((program) => [program.name, program] as const))("ephemeral start (%s)", (_name, program) => {
@@ -160,8 +164,7 @@ describe.each(both.map((program) => [program.name, program] as const))("ephemera
     });
 
     test("a stubborn command and its descendants are killed after the grace", async () => {
-      const script = `setsid sh -c "trap '' TERM; exec sleep 1001" & (trap '' TERM; exec sleep 1002) & ${stubborn}`;
-      await using trial = start(["sh", "-c", script], { flags: ["--grace", "300ms"] });
+      await using trial = start(["sh", "-c", `${stubbornDescendants}; ${stubborn}`], { flags: ["--grace", "300ms"] });
       await trial.said("ready");
       await until(() => [1001, 1002].every((seconds) => trial.find(["sleep", `${seconds}`]) !== undefined));
       const before = performance.now();
@@ -171,15 +174,14 @@ describe.each(both.map((program) => [program.name, program] as const))("ephemera
       await expectNothingLeft(trial);
     });
 
-    test("a descendant that left its parents and cleaned its environment is killed by its parent pid's trail", async () => {
-      const script = `env -i setsid sh -c "trap '' TERM; sleep 1003; :" & ${stubborn}`;
+    test("a descendant that cleaned its environment is known by its parents", async () => {
+      const script = `env -i setsid sh -c "trap '' TERM; exec sleep 1003" & ${stubborn}`;
       await using trial = start(["sh", "-c", script], { flags: ["--grace", "100ms"] });
       await trial.said("ready");
-      const sleeper = (): string => new TextDecoder().decode(Bun.spawnSync(["pgrep", "-f", "^sleep 1003$"]).stdout);
-      await until(() => sleeper() !== "");
+      await until(() => trial.find(["sleep", "1003"]) !== undefined);
       trial.signal("SIGTERM");
       expect(await trial.ending()).toEqual(killedBy(9));
-      await until(() => sleeper() === "");
+      await expectNothingLeft(trial);
     });
 
     test("a second SIGINT kills", async () => {
@@ -318,8 +320,7 @@ describe.each(both.map((program) => [program.name, program] as const))("ephemera
     });
 
     test("we are, and the command and its descendants are stubborn", async () => {
-      const script = `setsid sh -c "trap '' TERM; exec sleep 1001" & (trap '' TERM; exec sleep 1002) & ${stubborn}`;
-      await using trial = start(["sh", "-c", script], { flags: ["--grace", "200ms"] });
+      await using trial = start(["sh", "-c", `${stubbornDescendants}; ${stubborn}`], { flags: ["--grace", "200ms"] });
       await trial.said("ready");
       await until(() => trial.reapers().length === 1);
       trial.signal("SIGKILL");
@@ -339,12 +340,14 @@ describe.each(both.map((program) => [program.name, program] as const))("ephemera
 
     test("our parent is: the run goes on to its own end", async () => {
       const through = ["sh", "-c", '"$@"; :', "sh"];
-      await using trial = start(["sh", "-c", "echo ready; read line; echo went on"], { through, stdin: "pipe" });
+      await using trial = start(["sh", "-c", "echo ready; until [ -e go ]; do sleep 0.02; done; echo went on"], {
+        through,
+      });
       await trial.said("ready");
       trial.signal("SIGKILL");
       expect(await trial.ending()).toEqual(killedBy(9));
       expect(trial.runDirectories()).toHaveLength(3);
-      trial.type("\n");
+      writeFileSync(join(trial.directory, "go"), "");
       await trial.closedStreams();
       expect(trial.stdout).toBe("ready\nwent on\n");
       await until(() => trial.processes().length === 0);

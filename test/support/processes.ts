@@ -2,14 +2,26 @@
  * Processes as the kernel shows them in /proc: which ones belong to a test, and waiting for something to become true of
  * them. Linux only.
  */
-import { readdirSync, readFileSync } from "node:fs";
+import { readdirSync, readFileSync, readlinkSync } from "node:fs";
 
-/** Live processes whose environment or command line mentions `text`, this one excepted. Zombies have neither. */
-export function processesMentioning(text: string): readonly number[] {
+/** Live processes that work in `directory` or whose environment or command line mentions it, this one excepted. */
+export function processesOf(directory: string): readonly number[] {
   return readdirSync("/proc")
     .map(Number)
     .filter((pid) => Number.isInteger(pid) && pid !== process.pid)
-    .filter((pid) => readProc(pid, "environ").includes(text) || readProc(pid, "cmdline").includes(text));
+    .filter((pid) => workingDirectory(pid) === directory || mentions(pid, directory));
+}
+
+function mentions(pid: number, text: string): boolean {
+  return readProc(pid, "environ").includes(text) || readProc(pid, "cmdline").includes(text);
+}
+
+function workingDirectory(pid: number): string | undefined {
+  try {
+    return readlinkSync(`/proc/${pid}/cwd`);
+  } catch {
+    return undefined;
+  }
 }
 
 /** A file of /proc/PID, empty when the process has ended. */

@@ -5,7 +5,7 @@
 import { readdirSync } from "node:fs";
 import { join } from "node:path";
 import { temporaryDirectory } from "./broker.ts";
-import { processesMentioning, readProc, until } from "./processes.ts";
+import { processesOf, readProc, until } from "./processes.ts";
 import type { Program } from "./programs.ts";
 
 export interface TrialOptions {
@@ -112,7 +112,7 @@ export class Trial implements AsyncDisposable {
 
   /** Every live process of the trial, the reaper included. */
   processes(): readonly number[] {
-    return processesMentioning(this.directory);
+    return processesOf(this.directory);
   }
 
   reapers(): readonly number[] {
