@@ -3,7 +3,7 @@
  * The claim is an exclusive flock on `lock`, held for life by the kernel's own book-keeping: it ends with the process.
  */
 import * as fs from "node:fs";
-import { join } from "node:path";
+import { dirname, join } from "node:path";
 import { EphemeralError } from "../protocol/errors.ts";
 import { openLibc } from "./libc.ts";
 
@@ -36,9 +36,9 @@ export function claimRunDirectory(runRoot: string, name: string): RunDirectory {
       `Cannot start broker: the socket's path has ${Buffer.byteLength(pipe)} bytes, limit is ${pipeBytesMax}: ${pipe}; set XDG_RUNTIME_DIR or TMPDIR to a shorter one`,
     );
   }
-  makePrivate(runRoot);
   for (let round = 0; round < claimRoundsMax; round++) {
-    makePrivate(path);
+    makePrivate(runRoot, { inside: "must exist" });
+    makePrivate(path, { inside: "may vanish" });
     const lock = openLock(join(path, lockName), fs.constants.O_CREAT);
     if (lock === undefined) continue;
     if (!tryFlock(lock)) {
@@ -67,6 +67,8 @@ function claimed(path: string, pipe: string, lock: number): RunDirectory {
       if (!isHeld) return;
       isHeld = false;
       removeRunDirectory(path);
+      // The last broker of this user takes the run root along; one that is starting makes it again.
+      removeEmptyDirectory(dirname(path));
       fs.closeSync(lock);
     },
   };
@@ -116,10 +118,11 @@ function removeEmptyDirectory(path: string): boolean {
 
 /** Makes `path` a directory that is ours alone, or finds that it is.
  *  @throws {EphemeralError} `forbidden` saying what is wrong with it, `unavailable` when it cannot be made */
-function makePrivate(path: string): void {
+function makePrivate(path: string, { inside }: { readonly inside: "must exist" | "may vanish" }): void {
   try {
     fs.mkdirSync(path, { mode: 0o700 });
   } catch (error) {
+    if (inside === "may vanish" && isErrno(error, "ENOENT")) return;
     if (!isErrno(error, "EEXIST")) {
       const reason = error instanceof Error ? error.message : String(error);
       throw new EphemeralError("unavailable", `Cannot start broker: cannot make the directory ${path}: ${reason}`);

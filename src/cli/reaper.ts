@@ -58,7 +58,7 @@ reap() {
     sleep 0.1 || sleep 1
     ticks=$((ticks - 1)); find_members
   done
-  rm -f "$directory/sock" "$directory/lock"; rmdir "$directory"
+  rm -f "$directory/sock" "$directory/lock"; rmdir "$directory" "\${directory%/*}"
 }
 exec 3<&0; reap <&3 3<&- &
 `;

@@ -3,6 +3,7 @@ import type { Clock } from "../../engine/clock.ts";
 import type { Engine, EngineStats } from "../../engine/engine.ts";
 import type { Capacity, Health, Reply, Stats } from "../../protocol/commands.ts";
 import type { BrokerConfig } from "../config.ts";
+import type { Connections } from "../connections.ts";
 import type { Dispatcher, Rows } from "../dispatcher.ts";
 import { prometheusText } from "../metrics.ts";
 import type { Sessions } from "../sessions.ts";
@@ -12,10 +13,12 @@ export interface AdminParts {
   readonly config: BrokerConfig;
   readonly clock: Clock;
   readonly sessions: Sessions;
-  readonly startedAtMs: number;
+  /** What `hello` says of this broker. */
+  readonly about: { readonly version: string; readonly epoch: string; readonly startedAtMs: number };
   /** Looked up when asked: the dispatcher is made from these rows. */
   readonly dispatcher: () => Dispatcher;
-  readonly connections: () => { readonly open: number; readonly inFlight: number };
+  /** Looked up when asked, too. */
+  readonly connections: () => Connections;
 }
 
 /** From this share of `itemsMax` on, health and stats warn. */
@@ -24,7 +27,7 @@ const nearCapacityFrom = 0.9;
 export function adminRows(parts: AdminParts): Rows<"ping" | "stats" | "health" | "metrics" | "ps"> {
   const row = { access: "admitted", whileDraining: "served" } as const;
   return {
-    ping: { ...row, handle: () => ({ pong: Date.now() }) },
+    ping: { ...row, handle: () => ({ pong: parts.clock.nowMs() }) },
     stats: { ...row, handle: async () => ({ stats: stats(parts, await parts.engine.stats()) }) },
     health: { ...row, handle: async () => health(parts, await parts.engine.stats()) },
     metrics: { ...row, handle: () => metrics(parts) },
@@ -41,26 +44,27 @@ function stats(parts: AdminParts, engine: EngineStats): Stats {
     leases: engine.leases,
     onces: engine.onces,
     waits: engine.waits,
-    connections: parts.connections().open,
+    connections: parts.connections().size,
     sessions: parts.sessions.size,
     commands,
     capacity: capacity(engine.items, parts.config),
     memory: { rss, heapUsed, approximateStoreBytes: engine.storeBytes },
-    uptime: parts.clock.nowMs() - parts.startedAtMs,
+    uptime: parts.clock.nowMs() - parts.about.startedAtMs,
   };
 }
 
 function health(parts: AdminParts, engine: EngineStats): Health {
   const { rss, heapUsed, heapTotal } = process.memoryUsage();
   const nowMs = parts.clock.nowMs();
+  const connections = parts.connections();
   const full = capacity(engine.items, parts.config);
   return {
     status: full.atCapacity ? "degraded" : "healthy",
-    uptime: nowMs - parts.startedAtMs,
+    uptime: nowMs - parts.about.startedAtMs,
     timestamp: nowMs,
     capacity: full,
     memory: { rss, heapUsed, heapTotal },
-    connections: { ...parts.connections(), draining: parts.dispatcher().isDraining },
+    connections: { open: connections.size, inFlight: connections.inFlight, draining: parts.dispatcher().isDraining },
   };
 }
 
@@ -82,12 +86,14 @@ function capacity(items: number, config: BrokerConfig): Capacity {
 async function metrics(parts: AdminParts): Promise<Reply<"metrics">> {
   const engine = await parts.engine.stats();
   const { counts, isDraining } = parts.dispatcher();
+  const connections = parts.connections();
   const text = await prometheusText({
     counts,
     isDraining,
     engine,
     capacity: capacity(engine.items, parts.config),
-    ...parts.connections(),
+    open: connections.size,
+    inFlight: connections.inFlight,
   });
   return { metrics: text, format: "prometheus" };
 }

@@ -2,8 +2,8 @@
 import type { Awaitable, Engine } from "../../engine/engine.ts";
 import { type Hold, protocolVersion, type Reply, type Request } from "../../protocol/commands.ts";
 import { EphemeralError } from "../../protocol/errors.ts";
-import type { Limits } from "../../protocol/limits.ts";
 import { makeNonce, type SecretAuthentication } from "../auth.ts";
+import type { BrokerConfig } from "../config.ts";
 import type { Rows } from "../dispatcher.ts";
 import type { Invocation } from "../invocation.ts";
 import type { Session } from "../session.ts";
@@ -13,7 +13,7 @@ interface SessionsParts {
   readonly sessions: Sessions;
   readonly engine: Engine;
   readonly authentication: SecretAuthentication | undefined;
-  readonly limits: Limits;
+  readonly config: BrokerConfig;
   /** What `hello` says of this broker. */
   readonly about: { readonly version: string; readonly epoch: string; readonly startedAtMs: number };
 }
@@ -54,7 +54,7 @@ function hello(parts: SessionsParts, request: Request<"hello">, invocation: Invo
     session: { id: session.id, secret, resumed: isResumed },
     holds,
     broker: parts.about,
-    limits: parts.limits,
+    limits: parts.config.limits,
     auth: proof === undefined ? undefined : { proof },
   });
   const holds = parts.engine.holdsOf(session.id);

@@ -1,0 +1,24 @@
+/** Every command's row, gathered from the handlers. A command without one is a compile error here. */
+import type { SecretAuthentication } from "./auth.ts";
+import type { CommandTable } from "./dispatcher.ts";
+import { type AdminParts, adminRows } from "./handlers/admin.ts";
+import { leaseRows } from "./handlers/leases.ts";
+import { onceRows } from "./handlers/once.ts";
+import { sessionRows } from "./handlers/sessions.ts";
+import { valueRows } from "./handlers/values.ts";
+
+/** What handlers need of the broker. */
+export interface CommandParts extends AdminParts {
+  /** Undefined where no secret is asked for. */
+  readonly authentication: SecretAuthentication | undefined;
+}
+
+export function commandTable(parts: CommandParts): CommandTable {
+  return {
+    ...valueRows(parts),
+    ...leaseRows(parts),
+    ...onceRows(parts),
+    ...sessionRows(parts),
+    ...adminRows(parts),
+  };
+}
