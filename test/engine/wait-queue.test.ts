@@ -1,4 +1,5 @@
 import { describe, expect, test } from "bun:test";
+import fc from "fast-check";
 import type { WaitHandle } from "../../src/engine/engine.ts";
 import { ExpiryHeap } from "../../src/engine/memory/expiry-heap.ts";
 import { type Wait, WaitQueues, Waits } from "../../src/engine/memory/wait-queue.ts";
@@ -56,6 +57,26 @@ describe("WaitQueues", () => {
     waits[index]?.fail(cancelled());
     enqueue("d");
     expect(drain()).toEqual(rest);
+  });
+
+  test("leaving in any order keeps the order of the rest", () => {
+    const names = ["a", "b", "c", "d", "e", "f"];
+    fc.assert(
+      fc.property(fc.shuffledSubarray(names), (leaving) => {
+        const { enqueue, drain } = fixture();
+        const waits = new Map(names.map((name) => [name, enqueue(name)]));
+        for (const name of leaving) waits.get(name)?.settle({ value: 0 });
+        expect(drain()).toEqual(names.filter((name) => !leaving.includes(name)));
+      }),
+    );
+  });
+
+  test("a wait that is over keeps no deadline", () => {
+    const { enqueue, waits } = fixture();
+    const wait = enqueue("a", { waitMs: 10 });
+    expect(waits.expiries.size).toBe(1);
+    wait.settle({ value: 0 });
+    expect(waits.expiries.size).toBe(0);
   });
 
   test("a queue that emptied takes new waits", () => {

@@ -64,6 +64,17 @@ export function leasesContract(create: EngineFactory): void {
       });
     }
 
+    test("a released lease takes its deadline along: the next holder keeps the number", async () => {
+      const { engine, advance } = await create();
+      const alice = new Actor(engine, "alice");
+      await alice.lease("k", "a", { ttlMs: 100, size: 1 });
+      await alice.release("a");
+      await alice.lease("k", "b", { size: 1 });
+      await advance(100);
+      expect(await alice.lease("k", "c", { size: 1 })).toMatchObject({ error: "pool_exhausted" });
+      expect((await engine.stats()).leasesExpired).toBe(0);
+    });
+
     test("a full key refuses at once with who holds it: worker, label, since when", async () => {
       const { engine, advance } = await create();
       await new Actor(engine, "s-1", "playwright:3 checkout.spec.ts").lease("accounts", "w-1", { size: 2 });

@@ -139,6 +139,17 @@ export function valuesContract(create: EngineFactory): void {
       expect(await alice.get("k")).toMatchObject({ error: "not_found" });
     });
 
+    test("a deleted key takes its deadline along: set anew, it lives on", async () => {
+      const { engine, advance } = await create();
+      const alice = new Actor(engine, "alice");
+      await alice.set("k", "1", { ttlMs: 100, compressed: true });
+      await alice.del("k");
+      await alice.set("k", "2", { ttlMs: undefined });
+      await advance(100);
+      expect(await alice.get("k")).toMatchObject({ value: "2", compressed: false });
+      expect((await engine.stats()).itemsExpired).toBe(0);
+    });
+
     test("list() gives the keys of a prefix in the order they were first set, a page at a time", async () => {
       const { engine, nowMs } = await create();
       const alice = new Actor(engine, "alice");
