@@ -222,6 +222,26 @@ describe("Client, when the connection is cut", () => {
     expect(await set).toMatchObject(unknownOutcome);
   });
 
+  test("sends what it sends again before what came later", async () => {
+    await using broker = await scriptedBroker();
+    const clock = new ManualClientClock();
+    using client = new Client(broker.pipe, { clock });
+    const first = client.get("first");
+    const connection = await broker.greeted();
+    await connection.next();
+    connection.cut();
+    const delayMs = await clock.reconnectPlanned();
+    const later = client.get("later");
+    clock.advance(delayMs);
+    const again = await broker.greeted();
+    for (const key of ["first", "later"]) {
+      const command = await again.next();
+      expect(command.key).toBe(key);
+      again.answer(command, { value: key, version: 1 });
+    }
+    expect(await Promise.all([first, later])).toEqual(["first", "later"]);
+  });
+
   test("a wait that is sent again asks for what is left of it", async () => {
     await using broker = await scriptedBroker();
     const clock = new ManualClientClock();
@@ -321,6 +341,37 @@ describe("Client, told to go", () => {
     expect(await get).toBe(5);
   });
 
+  test("nothing counts that stands behind a refused hello", async () => {
+    await using broker = await scriptedBroker();
+    const clock = new ManualClientClock();
+    using client = new Client(broker.pipe, { clock });
+    const get = client.get("k");
+    const connection = await broker.accepted();
+    const [hello, command] = [await connection.next(), await connection.next()];
+    const refusal = { id: hello.id, ok: false, error: "draining", message: "going down" };
+    const forged = { id: command.id, ok: true, value: "forged", version: 1 };
+    connection.write(`${JSON.stringify(refusal)}\n${JSON.stringify(forged)}\n`);
+    clock.advance(await clock.reconnectPlanned());
+    const again = await broker.greeted();
+    again.answer(await again.next(), { value: "true", version: 1 });
+    expect(await get).toBe("true");
+  });
+
+  test("close() lets a large command leave whole", async () => {
+    await using broker = await scriptedBroker();
+    const client = new Client(broker.pipe);
+    const ping = client.ping();
+    const connection = await broker.greeted();
+    connection.answer(await connection.next(), { pong: 0 });
+    await ping;
+    const outcome = reasonOf(client.set("k", "x".repeat(1_000_000)));
+    client.close();
+    expect(await outcome).toMatchObject({ code: "cancelled" });
+    const { value } = await connection.next();
+    expect(value).toHaveLength(1_000_000);
+    await connection.closed;
+  });
+
   test("close() fails what has no answer, sends what was said in its turn, and is final", async () => {
     await using broker = await scriptedBroker();
     const client = new Client(broker.pipe);
@@ -395,6 +446,24 @@ describe("Client, in time", () => {
     clock.advance(100_000);
     connection.answer(get, { value: "at last", version: 1 });
     expect(await value).toBe("at last");
+  });
+
+  test("a waiting command that lacks room may wait for it", async () => {
+    await using broker = await scriptedBroker();
+    const clock = new ManualClientClock();
+    using client = new Client(broker.pipe, { clock, timeoutMs: 100 });
+    const ping = client.ping();
+    const connection = await broker.accepted();
+    const limits = { ...helloReply.limits, commandsInFlightMax: 4 };
+    connection.answer(await connection.next(), { ...helloReply, limits });
+    connection.answer(await connection.next(), { pong: 0 });
+    await ping;
+    const waits = Array.from({ length: 6 }, (_, index) => client.get(`k${index}`, { waitMs: -1 }));
+    const instant = reasonOf(client.get("now"));
+    clock.advance(1000);
+    expect(await instant).toMatchObject({ code: "timeout" });
+    for (let index = 0; index < 6; index++) connection.answer(await connection.next(), { value: index, version: 1 });
+    expect(await Promise.all(waits)).toEqual([0, 1, 2, 3, 4, 5]);
   });
 
   test("a lease granted after its caller timed out is released", async () => {
@@ -477,6 +546,18 @@ describe("Client, with a signal", () => {
     expect(command.key).toBe("kept");
     connection.answer(command, { value: 1, version: 1 });
     expect(await kept).toBe(1);
+  });
+
+  test("one that aborts the last call while there is no broker stops the dialling", async () => {
+    using directory = temporaryDirectory();
+    const clock = new ManualClientClock();
+    using client = new Client(join(directory.path, "sock"), { clock });
+    const controller = new AbortController();
+    const get = reasonOf(client.get("k", { waitMs: -1, signal: controller.signal }));
+    await clock.reconnectPlanned();
+    controller.abort("enough");
+    expect(await get).toBe("enough");
+    expect({ state: client.state, planned: clock.reconnectsInMs }).toEqual({ state: "disconnected", planned: [] });
   });
 
   test("one that aborts a wait rejects at once and sends cancel", async () => {
