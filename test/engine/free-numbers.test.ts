@@ -9,6 +9,19 @@ test("FreeNumbers.take() counts from 0 and takes the lowest given back first", (
   expect([...taken, free.take(), free.take(), free.take(), free.take()]).toEqual([0, 1, 2, 3, 0, 2, 3, 4]);
 });
 
+test("FreeNumbers.take() gives back what was returned, lowest first, in whatever order it came", () => {
+  const all = Array.from({ length: 40 }, (_, index) => index);
+  fc.assert(
+    fc.property(fc.shuffledSubarray(all), (returned) => {
+      const free = new FreeNumbers();
+      for (const _ of all) free.take();
+      for (const number of returned) free.give(number);
+      expect(returned.map(() => free.take())).toEqual([...returned].sort((a, b) => a - b));
+      expect(free.take()).toBe(40);
+    }),
+  );
+});
+
 test("FreeNumbers.take() is the lowest number not held, after any takes and gives", () => {
   fc.assert(
     fc.property(fc.array(fc.option(fc.nat(99), { freq: 1 }), { maxLength: 300, size: "max" }), (program) => {

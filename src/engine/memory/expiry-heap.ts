@@ -40,8 +40,8 @@ export class ExpiryHeap {
     }
     node.expiresAtMs = expiresAtMs;
     node.heapOrder = this.#order++;
-    if (node.heapIndex === -1) this.#place(node, this.#nodes.length);
-    this.#settle(node);
+    if (node.heapIndex === -1) this.#siftUp(node, this.#nodes.length);
+    else this.#settle(node, node.heapIndex);
     this.#armFor(expiresAtMs);
   }
 
@@ -93,49 +93,51 @@ export class ExpiryHeap {
     const last = this.#nodes.pop();
     node.heapIndex = -1;
     if (last === undefined || last === node) return;
-    this.#place(last, index);
-    this.#settle(last);
+    this.#settle(last, index);
   }
 
-  #settle(node: Expiring): void {
-    this.#siftUp(node);
-    this.#siftDown(node);
+  /** Finds the place of `node`, starting at the hole at `index`. */
+  #settle(node: Expiring, index: number): void {
+    const parent = this.#nodes[(index - 1) >> 1];
+    if (index > 0 && parent !== undefined && isSooner(node, parent)) this.#siftUp(node, index);
+    else this.#siftDown(node, index);
   }
 
-  #siftUp(node: Expiring): void {
-    let index = node.heapIndex;
+  #siftUp(node: Expiring, fromIndex: number): void {
+    const nodes = this.#nodes;
+    let index = fromIndex;
     while (index > 0) {
       const parentIndex = (index - 1) >> 1;
-      const parent = this.#nodes[parentIndex];
+      const parent = nodes[parentIndex];
       if (parent === undefined || isSooner(parent, node)) break;
-      this.#place(parent, index);
+      nodes[index] = parent;
+      parent.heapIndex = index;
       index = parentIndex;
     }
-    this.#place(node, index);
-  }
-
-  #siftDown(node: Expiring): void {
-    let index = node.heapIndex;
-    for (;;) {
-      const child = this.#soonerChildOf(index);
-      if (child === undefined || isSooner(node, child)) break;
-      const childIndex = child.heapIndex;
-      this.#place(child, index);
-      index = childIndex;
-    }
-    this.#place(node, index);
-  }
-
-  #soonerChildOf(index: number): Expiring | undefined {
-    const left = this.#nodes[2 * index + 1];
-    const right = this.#nodes[2 * index + 2];
-    return left !== undefined && right !== undefined && isSooner(right, left) ? right : left;
-  }
-
-  #place(node: Expiring, index: number): void {
-    this.#nodes[index] = node;
+    nodes[index] = node;
     node.heapIndex = index;
   }
+
+  #siftDown(node: Expiring, fromIndex: number): void {
+    const nodes = this.#nodes;
+    let index = fromIndex;
+    for (;;) {
+      const child = soonerChildOf(nodes, index);
+      if (child === undefined || isSooner(node, child)) break;
+      const childIndex = child.heapIndex;
+      nodes[index] = child;
+      child.heapIndex = index;
+      index = childIndex;
+    }
+    nodes[index] = node;
+    node.heapIndex = index;
+  }
+}
+
+function soonerChildOf(nodes: readonly Expiring[], index: number): Expiring | undefined {
+  const left = nodes[2 * index + 1];
+  const right = nodes[2 * index + 2];
+  return left !== undefined && right !== undefined && isSooner(right, left) ? right : left;
 }
 
 function isSooner(a: Expiring, b: Expiring): boolean {
