@@ -104,7 +104,7 @@ export class Connection {
   readonly #onSettled = (): void => {
     if (--this.#pending > 0) return;
     this.#link?.unref();
-    this.#advance({ type: "unwanted" });
+    if (this.#state.name === "reconnecting") this.#advance({ type: "unwanted" });
   };
 
   #abort(call: Call, reason: unknown): void {

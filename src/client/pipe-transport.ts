@@ -2,13 +2,9 @@
  * The pipe: a unix socket, or a named pipe on Windows, through `node:net`, which Node and Bun both have. Before it dials it
  * checks that the path fits a socket address and that the socket is ours: whoever owns it could read all we send.
  */
-import { lstatSync } from "node:fs";
 import { connect, type Socket } from "node:net";
-import { EphemeralError } from "../protocol/errors.ts";
+import { checkSocketPath } from "./socket-path.ts";
 import type { Transport, TransportHandlers } from "./transport.ts";
-
-/** What a socket address holds, less its closing zero. Node cuts longer paths silently and dials another file. */
-const pathBytesMax = process.platform === "linux" ? 107 : 103;
 
 export class PipeTransport implements Transport {
   readonly endpoint: string;
@@ -78,24 +74,4 @@ export class PipeTransport implements Transport {
     this.#keepsAlive = false;
     this.#socket?.unref();
   }
-}
-
-/** @throws {EphemeralError} `bad_command` for a path too long, `forbidden` for a socket of another user (root excepted)
- *  @throws the file system's error, such as ENOENT, when there is no such file */
-function checkSocketPath(path: string): void {
-  if (process.platform === "win32" || process.getuid === undefined) return;
-  const bytes = Buffer.byteLength(path);
-  if (bytes > pathBytesMax) {
-    throw new EphemeralError(
-      "bad_command",
-      `Cannot connect to ${path}: a socket's path has at most ${pathBytesMax} bytes, this one has ${bytes}`,
-    );
-  }
-  const owner = lstatSync(path).uid;
-  const user = process.getuid();
-  if (owner === user || owner === 0) return;
-  throw new EphemeralError(
-    "forbidden",
-    `Cannot connect to ${path}: it should belong to this user (uid ${user}) or to root, it belongs to uid ${owner}`,
-  );
 }

@@ -226,13 +226,16 @@ describe("Client, when the connection is cut", () => {
     await using broker = await scriptedBroker();
     const clock = new ManualClientClock();
     using client = new Client(broker.pipe, { clock });
-    const first = client.get("first");
+    const [first, fence] = [client.get("first"), client.get("fence")];
     const connection = await broker.greeted();
     await connection.next();
-    connection.cut();
-    const delayMs = await clock.reconnectPlanned();
+    connection.say({ push: "closing", code: 3001, reason: "shutdown" });
+    connection.answer(await connection.next(), { value: 1, version: 1 });
+    await fence;
+    // The broker is leaving, so this one is held back while the first is on the wire.
     const later = client.get("later");
-    clock.advance(delayMs);
+    connection.cut();
+    clock.advance(await clock.reconnectPlanned());
     const again = await broker.greeted();
     for (const key of ["first", "later"]) {
       const command = await again.next();
@@ -558,6 +561,30 @@ describe("Client, with a signal", () => {
     controller.abort("enough");
     expect(await get).toBe("enough");
     expect({ state: client.state, planned: clock.reconnectsInMs }).toEqual({ state: "disconnected", planned: [] });
+  });
+
+  test("one that aborts between two connections says nothing on the second", async () => {
+    await using broker = await scriptedBroker();
+    const clock = new ManualClientClock();
+    using client = new Client(broker.pipe, { clock });
+    const controller = new AbortController();
+    const given = reasonOf(client.get("given up", { waitMs: -1, signal: controller.signal }));
+    const kept = client.get("kept");
+    const connection = await broker.greeted();
+    await connection.next();
+    await connection.next();
+    connection.cut();
+    clock.advance(await clock.reconnectPlanned());
+    controller.abort("enough");
+    expect(await given).toBe("enough");
+    const again = await broker.accepted();
+    const hello = await again.next();
+    expect(hello.action).toBe("hello");
+    again.answer(hello, helloReply);
+    const command = await again.next();
+    expect(command.key).toBe("kept");
+    again.answer(command, { value: 1, version: 1 });
+    expect(await kept).toBe(1);
   });
 
   test("one that aborts a wait rejects at once and sends cancel", async () => {
