@@ -19,6 +19,9 @@ export const supervisedSignals = [
   "SIGUSR2",
 ] as const satisfies readonly SignalName[];
 
+/** Timers take at most a signed 32-bit number of milliseconds and go off at once when told more: 24 days have to do. */
+const timerMsMax = 2 ** 31 - 1;
+
 export interface SignalSituation {
   /** Whether the terminal's signals reach the child without us. */
   readonly isInForeground: boolean;
@@ -56,7 +59,7 @@ export async function supervise(child: Child, options: SupervisionOptions): Prom
     const action = actionFor(signal, { isInForeground, interruptsBefore: interrupts });
     if (signal === "SIGINT") interrupts++;
     if (action === "forward" || action === "end") child.signal(signal);
-    if (action === "end") grace ??= setTimeout(() => child.kill(), options.graceMs);
+    if (action === "end") grace ??= setTimeout(() => child.kill(), Math.min(options.graceMs, timerMsMax));
     if (action === "kill") child.kill();
   };
   // What came before the child was there has not reached it, wherever it came from.

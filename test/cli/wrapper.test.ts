@@ -174,6 +174,14 @@ describe.each(both.map((program) => [program.name, program] as const))("ephemera
       await expectNothingLeft(trial);
     });
 
+    test("a grace longer than any timer is no reason to kill at once", async () => {
+      const slow = "trap 'sleep 0.2; exit 5' TERM; echo ready; while :; do sleep 0.02; done";
+      await using trial = start(["sh", "-c", slow], { flags: ["--grace", "30d"] });
+      await trial.said("ready");
+      trial.signal("SIGTERM");
+      expect(await trial.ending()).toEqual(exited(5));
+    });
+
     test("a descendant that cleaned its environment is known by its parents", async () => {
       const script = `env -i setsid sh -c "trap '' TERM; exec sleep 1003" & ${stubborn}`;
       await using trial = start(["sh", "-c", script], { flags: ["--grace", "100ms"] });
