@@ -2,7 +2,6 @@
  * What leaves the program: the answer on stdout and nothing else there, failures on stderr, as text for people or as one
  * JSON document for programs. Knows no command.
  */
-import { isatty } from "node:tty";
 import { EphemeralError } from "../protocol/errors.ts";
 import { jsonText } from "../protocol/json.ts";
 import { codeOf, hintOf } from "./failure.ts";
@@ -15,8 +14,10 @@ export interface Paint {
   red(text: string): string;
 }
 
-/** The looks a stream can show. `descriptor` is 1 for stdout, 2 for stderr. */
-export function paintFor(descriptor: 1 | 2, environment: Environment): Paint {
+/** The looks a stream can show. `descriptor` is 1 for stdout, 2 for stderr.
+ *  `node:tty` is loaded only here: it costs 3 ms, and most answers have no look. */
+export async function paintFor(descriptor: 1 | 2, environment: Environment): Promise<Paint> {
+  const { isatty } = await import("node:tty");
   const coloured = wantsColours({ environment, isTerminal: () => isatty(descriptor) });
   const look = (on: number, off: number) => (text: string) => (coloured ? `\x1b[${on}m${text}\x1b[${off}m` : text);
   return { bold: look(1, 22), dim: look(2, 22), red: look(31, 39) };
@@ -52,7 +53,7 @@ export async function printFailure(
   { json, environment }: { json: boolean; environment: Environment },
 ): Promise<void> {
   const message = error instanceof Error ? error.message : `${error}`;
-  const text = json ? `${JSON.stringify({ error: codeOf(error), message })}\n` : failureLines(error, environment);
+  const text = json ? `${JSON.stringify({ error: codeOf(error), message })}\n` : await failureLines(error, environment);
   try {
     await Bun.write(Bun.stderr, text);
   } catch {
@@ -60,8 +61,8 @@ export async function printFailure(
   }
 }
 
-function failureLines(error: unknown, environment: Environment): string {
-  const paint = paintFor(2, environment);
+async function failureLines(error: unknown, environment: Environment): Promise<string> {
+  const paint = await paintFor(2, environment);
   if (!(error instanceof EphemeralError)) {
     const stack = error instanceof Error ? error.stack : `${error}`;
     return `${paint.red("ephemeral:")} Internal error, please report it\n${stack}\n`;

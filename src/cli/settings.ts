@@ -15,7 +15,11 @@ export const processEnvironment: Environment = process.env;
 
 export interface ClientSettings {
   readonly pipe: string;
+  /** The flag or variable that named it, for messages. */
+  readonly pipeFrom: string;
   readonly secret: string | undefined;
+  /** Who asks, for people who look at `ps`. */
+  readonly label: string;
   /** For commands that do not wait. */
   readonly timeoutMs: number;
 }
@@ -82,7 +86,8 @@ export function clientSettings(flags: Flags, environment: Environment): ClientSe
     throw new HintedError("unavailable", message, { hint: howToStart });
   }
   if (pipe.text === "") throw usageError(`Cannot find the broker: ${pipe.from} is empty`, correctionOf(pipe));
-  return { pipe: pipe.text, secret, timeoutMs };
+  const label = environment.EPHEMERAL_LABEL || "ephemeral";
+  return { pipe: pipe.text, pipeFrom: pipe.from, secret, label, timeoutMs };
 }
 
 /** A flag that holds a duration; undefined when it was not given. */

@@ -58,13 +58,14 @@ describe("scanArguments()", () => {
     [["--", "--", "x"], [], ["--", "x"]],
     [["--", "--odd"], [], ["--odd"]],
     [["--json", "cmd", "--json"], ["--json"], ["cmd", "--json"]],
-    [["--ttl", "--", "cmd"], undefined, undefined],
     [[], [], []],
     [["--"], [], []],
   ])("cuts %j at the wrapped command", (argv, flags, operands) => {
-    if (flags === undefined)
-      expect(refusal(() => scanWrapper(argv)).message).toBe("Cannot read --ttl: its value is missing");
-    else expect(scanWrapper(argv)).toEqual({ flags, operands, asksForHelp: false });
+    expect(scanWrapper(argv)).toEqual({ flags, operands, asksForHelp: false });
+  });
+
+  test("does not take -- for the value of a flag", () => {
+    expect(refusal(() => scanWrapper(["--ttl", "--", "cmd"])).message).toBe("Cannot read --ttl: its value is missing");
   });
 
   test.each([

@@ -1,0 +1,89 @@
+/**
+ * The page of start: a broker for as long as a command runs.
+ */
+import type { StringArgDef } from "citty";
+import { EphemeralError } from "../../protocol/errors.ts";
+import { bounds } from "../bounds.ts";
+import { HintedError } from "../failure.ts";
+import { definePage } from "../page.ts";
+import { processEnvironment } from "../settings.ts";
+import { startSettings } from "../start-settings.ts";
+
+const boundFlags: Record<string, StringArgDef> = Object.fromEntries(
+  bounds.map(({ flag, unit, description, standard }) => [
+    flag,
+    { type: "string", valueHint: unit.hint, description: `${description} (default: ${standard})` },
+  ]),
+);
+
+export const startPage = definePage({
+  name: "start",
+  group: "Run",
+  summary: "Run a command with a broker of its own",
+  wrapsCommand: true,
+  notes: [
+    "The command finds the broker by EPHEMERAL_PIPE, keeps its terminal and its streams, and gives its exit status to us; when it ends, the broker and all it held are gone. Flags of ours come before the command: what follows its name, or --, is the command's own.",
+    "Without a command the broker runs until it is told to end (Ctrl-C, SIGTERM), and prints the path of its socket as the only line on stdout.",
+    "Durations: 500ms 10s 5m 2h 1d, a bare number is milliseconds. Sizes: 10kB 64KiB 1MiB, a bare number is bytes. A flag beats its EPHEMERAL_ variable, which beats the BROKER_ one.",
+  ],
+  examples: [
+    { line: "ephemeral start -- bun test --parallel", does: "a test run whose workers can agree" },
+    { line: "ephemeral start --grace 5s npx jest --ci", does: "our flags first, the command's after its name" },
+    {
+      line: "EPHEMERAL_SECRET=$(openssl rand -hex 16) ephemeral start ./run.sh",
+      does: "only who knows the secret may talk",
+    },
+    { line: "ephemeral start > pipe.txt &", does: "a broker by itself" },
+  ],
+  environment: [
+    ["EPHEMERAL_PIPE", "Set for the command: the broker's socket"],
+    ["EPHEMERAL_SECRET", "The broker's secret; else BROKER_SECRET. Set for the command when there is one"],
+    ["EPHEMERAL_GRACE", "As --grace"],
+    ["EPHEMERAL_DEFAULT_TTL", "As --default-ttl; else BROKER_DEFAULT_TTL"],
+    ["EPHEMERAL_REQUIRE_TTL", "true or false; else BROKER_REQUIRE_TTL"],
+    ...bounds.map(({ flag, environment: [ours = "", seeds] }): readonly [string, string] => [
+      ours,
+      seeds === undefined ? `As --${flag}` : `As --${flag}; else ${seeds}`,
+    ]),
+    ["XDG_RUNTIME_DIR", "Where run directories are made; else the temporary directory (TMPDIR)"],
+  ],
+  args: {
+    grace: {
+      type: "string",
+      valueHint: "DURATION",
+      description: "How long the command may take to end after SIGTERM or SIGHUP (default: 10s)",
+    },
+    secret: {
+      type: "string",
+      valueHint: "SECRET",
+      description: "What clients must know; others can read it in ps, so better set EPHEMERAL_SECRET",
+    },
+    "default-ttl": {
+      type: "string",
+      valueHint: "DURATION",
+      description: "Time to live of what is stored without one (default: 30m)",
+    },
+    "require-ttl": {
+      type: "boolean",
+      description: "Refuse to store without a time to live (the default)",
+      negativeDescription: "Give --default-ttl to what is stored without one",
+    },
+    ...boundFlags,
+  },
+  async perform(args) {
+    const settings = startSettings(args, processEnvironment);
+    const { start } = await import("../start.ts");
+    try {
+      await start({ ...settings, command: args._ });
+    } catch (error) {
+      throw explained(error, settings.config.runRoot);
+    }
+  },
+});
+
+/** A broker that cannot start lacks a place of its own, more often than not. */
+function explained(error: unknown, runRoot: string): unknown {
+  if (!(error instanceof EphemeralError)) return error;
+  const hint = `Its place would be in ${runRoot}; XDG_RUNTIME_DIR or TMPDIR name another`;
+  return new HintedError(error.code, error.message, { hint });
+}

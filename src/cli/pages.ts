@@ -1,0 +1,29 @@
+/**
+ * Every command of ours by name, each loaded when it is asked for. A new command is one line here.
+ */
+import type { Page } from "./page.ts";
+
+/** In the order of the global help. */
+const loaders: ReadonlyMap<string, () => Promise<Page>> = new Map([
+  ["start", async () => (await import("./commands/start.ts")).startPage],
+  ["get", async () => (await import("./commands/values.ts")).getPage],
+  ["set", async () => (await import("./commands/values.ts")).setPage],
+  ["del", async () => (await import("./commands/values.ts")).delPage],
+  ["list", async () => (await import("./commands/values.ts")).listPage],
+  ["lease", async () => (await import("./commands/leases.ts")).leasePage],
+  ["release", async () => (await import("./commands/leases.ts")).releasePage],
+  ["ps", async () => (await import("./commands/inspect.ts")).psPage],
+  ["ping", async () => (await import("./commands/inspect.ts")).pingPage],
+  ["stats", async () => (await import("./commands/inspect.ts")).statsPage],
+  ["health", async () => (await import("./commands/inspect.ts")).healthPage],
+  ["metrics", async () => (await import("./commands/inspect.ts")).metricsPage],
+  ["help", async () => (await import("./commands/about.ts")).helpPage],
+  ["version", async () => (await import("./commands/about.ts")).versionPage],
+]);
+
+export const commandNames: readonly string[] = [...loaders.keys()];
+
+/** The page of a command; undefined for a name that is none. */
+export async function loadPage(name: string): Promise<Page | undefined> {
+  return loaders.get(name)?.();
+}
