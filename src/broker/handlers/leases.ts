@@ -14,8 +14,8 @@ export function leaseRows({ engine, config }: LeasesParts): Rows<"lease" | "rele
     lease: {
       access: "admitted",
       whileDraining: "refused",
-      handle: ({ key, workerId, ttl, size, waitMs = 0, scope = "ttl" }, invocation) => {
-        const ttlMs = ttl ?? (scope === "ttl" ? config.defaultTtlMs : undefined);
+      handle: ({ key, workerId, ttl, size, waitMs = 0, scope }, invocation) => {
+        const ttlMs = ttl ?? (scope === "session" ? undefined : config.defaultTtlMs);
         const lease = engine.lease({ key, workerId, ttlMs, size, scope }, invocation.waiting(waitMs));
         return lease instanceof Promise ? lease.then(leaseReply) : leaseReply(lease);
       },
