@@ -1,7 +1,8 @@
 /**
- * The program as users run it: from its source, and compiled into one executable, which is built once per test process
+ * The program as users run it: from its source, and compiled into one executable, which is built once per test file
  * unless EPHEMERAL_TEST_BINARY names one that is already there.
  */
+import { afterAll } from "bun:test";
 import { mkdtempSync, rmSync } from "node:fs";
 import { tmpdir } from "node:os";
 import { join } from "node:path";
@@ -15,26 +16,18 @@ export interface Program {
 const root = join(import.meta.dir, "..", "..");
 const main = join(root, "src", "cli", "main.ts");
 
-/** Both ways to run the program. A binary that cannot be built fails the tests of the file that asked for it. */
+/** Both ways to run the program, to be asked for at the top of a test file: the binary is removed after its last test.
+ *  A binary that cannot be built fails the whole file. */
 export async function programs(): Promise<readonly Program[]> {
   return [
     { name: "source", argv: [process.execPath, main] },
-    { name: "binary", argv: [await binary()] },
+    { name: "binary", argv: [process.env.EPHEMERAL_TEST_BINARY ?? (await build())] },
   ];
 }
 
-let built: Promise<string> | undefined;
-
-function binary(): Promise<string> {
-  built ??= build();
-  return built;
-}
-
 async function build(): Promise<string> {
-  const given = process.env.EPHEMERAL_TEST_BINARY;
-  if (given !== undefined) return given;
   const directory = mkdtempSync(join(tmpdir(), "ephemeral-binary-"));
-  process.on("exit", () => rmSync(directory, { recursive: true, force: true }));
+  afterAll(() => rmSync(directory, { recursive: true, force: true }));
   const outfile = join(directory, "ephemeral");
   const flags = ["--compile", "--bytecode", "--minify", "--format=esm"];
   const autoload = ["--no-compile-autoload-dotenv", "--no-compile-autoload-bunfig"];
