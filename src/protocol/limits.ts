@@ -52,8 +52,6 @@ export const badFramesInARowMax = 3;
 export const authFailuresMax = 5;
 /** A label is for people: longer ones are cut. */
 export const labelCharactersMax = 200;
-/** Why a producer failed, as its waiters are told: longer texts are cut. */
-export const reasonCharactersMax = 2000;
 /** A failure's reason is kept, and told to everyone who waits: longer ones are cut. */
 export const reasonCharactersMax = 2000;
 
