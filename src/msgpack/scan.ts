@@ -48,19 +48,16 @@ class Scanner {
   #view: DataView = new DataView(new ArrayBuffer(0));
   #at = 0;
   #depth = 0;
-  #pairs = 0;
 
-  scan(frame: Uint8Array): number {
+  scan(frame: Uint8Array): void {
     this.#view = new DataView(frame.buffer, frame.byteOffset, frame.byteLength);
     this.#at = 0;
     this.#depth = 0;
-    this.#pairs = 0;
     const first = this.#view.byteLength === 0 ? 0 : this.#view.getUint8(0);
     if (!((first & 0xf0) === 0x80 || first === 0xde || first === 0xdf)) throw invalidMessagePack("it is no map");
     do this.#item();
     while (this.#depth > 0);
     if (this.#left > 0) throw invalidMessagePack(`${this.#left} bytes follow the map`);
-    return this.#pairs;
   }
 
   get #left(): number {
@@ -103,7 +100,6 @@ class Scanner {
   #open(count: number, asMap: boolean): void {
     const items = asMap ? 2 * count : count;
     if (items > this.#left) throw invalidMessagePack("a count is larger than the bytes left");
-    if (asMap) this.#pairs += count;
     if (++this.#depth > nestingMax) throw invalidMessagePack(`nesting is over ${nestingMax}`);
     itemsLeft[this.#depth] = items;
     isMap[this.#depth] = asMap ? 1 : 0;
@@ -170,10 +166,10 @@ const scanner = new Scanner();
 
 /** Refuses what no message may hold: anything but one whole map, counts and lengths larger than the bytes left, nesting over
  *  64, extension types, integers beyond ±(2^53−1), NaN and infinities, text that is no UTF-8, map keys that are no text.
- *  Returns how many pairs all maps have together, so that what a decoder made of it can be checked for keys that stood twice.
+ *  Keys that stand twice, and the key `__proto__`, are the reader's to refuse.
  *  @throws {EphemeralError} `invalid_json` saying which */
-export function scanMessagePack(frame: Uint8Array): number {
-  return scanner.scan(frame);
+export function scanMessagePack(frame: Uint8Array): void {
+  scanner.scan(frame);
 }
 
 export function invalidMessagePack(actual: string): EphemeralError {
