@@ -5,7 +5,7 @@
 import { Encoder } from "@msgpack/msgpack";
 import type { Codec } from "../protocol/codec.ts";
 import { Encoded } from "../protocol/commands.ts";
-import { assert } from "../protocol/errors.ts";
+import { assert, EphemeralError } from "../protocol/errors.ts";
 import { fromJsonValue } from "../protocol/json.ts";
 import { readMessagePack } from "./reader.ts";
 import { scanMessagePack } from "./scan.ts";
@@ -61,7 +61,32 @@ function mapHead(size: number): Uint8Array {
 }
 
 function memberBytes(value: unknown): Uint8Array {
-  if (!(value instanceof Encoded)) return encoder.encode(value);
+  if (!(value instanceof Encoded)) return encoder.encode(writable(value));
   if (typeof value.data !== "string") return value.data;
-  return encoder.encode(fromJsonValue(JSON.parse(value.data)));
+  const kept = fromJsonValue(JSON.parse(value.data));
+  return encoder.encode(mayBeUnwritable.test(value.data) ? writable(kept) : kept);
+}
+
+/** JSON text without these holds nothing that MessagePack cannot carry: the frame it came in was UTF-8. */
+const mayBeUnwritable = /\\u|__proto__/;
+
+/** What a peer can read of a thing: halves of surrogate pairs become U+FFFD, as they do wherever text becomes UTF-8.
+ *  @throws {EphemeralError} `bad_command` for an object that would make a map no decoder takes */
+function writable(value: unknown): unknown {
+  if (typeof value === "string") return value.toWellFormed();
+  if (typeof value !== "object" || value === null || value instanceof Uint8Array) return value;
+  if (Array.isArray(value)) return value.map(writable);
+  const members = new Map<string, unknown>();
+  for (const [name, member] of Object.entries(value)) {
+    const key = name.toWellFormed();
+    if (key === "__proto__") throw unwritable("the key __proto__");
+    if (members.has(key))
+      throw unwritable("a key that stands twice, as U+FFFD takes the place of half a surrogate pair");
+    members.set(key, writable(member));
+  }
+  return Object.fromEntries(members);
+}
+
+function unwritable(what: string): EphemeralError {
+  return new EphemeralError("bad_command", `Cannot write value: as MessagePack it would have a map with ${what}`);
 }
