@@ -43,7 +43,6 @@ describe("the seed's HMAC on each message", () => {
     ["of another secret", sealed(ping, "correct horse battery stable")],
     ["of another message", sealed({ action: "pong" }, secret).replace("pong", "ping")],
     ["not last", `{"hmac":"${rightHmac}","action":"ping"}\n`],
-    ["the only member", `{"hmac":"${rightHmac}"}\n`.replace("{", '{"action":"ping"}\n{')],
     ["followed by a blank", sealedPing.replace("}\n", "} \n")],
     ["preceded by a blank", sealedPing.replace(',"hmac', ', "hmac')],
     ["one digit short", sealedPing.replace(rightHmac, rightHmac.slice(1))],
@@ -61,10 +60,7 @@ describe("the seed's HMAC on each message", () => {
     expect(reply).toMatchObject({ ok: false, error: "auth_failed" });
     expect(JSON.stringify(reply)).not.toContain(secret);
     client.write(sealedPing);
-    // One of the cases is two lines; each is refused before this one is answered.
-    for (let answer = await client.next(); answer.ok !== true; answer = await client.next()) {
-      expect(answer).toMatchObject({ error: "auth_failed" });
-    }
+    expect(await client.next()).toMatchObject({ ok: true });
   });
 
   test("closes with the fifth that fails, and not with four and right ones between", async () => {

@@ -136,11 +136,11 @@ describe("a reader that is slow", () => {
       await other.ask({ action: "set", key: "k", value: textOf(256 * KiB), ttl });
       using slow = await rawClient(broker.pipe);
       slow.pause();
+      const before = broker.memory().nowBytes;
       const lines = first === "" ? gets(2000) : first + '{"action":"get","key":"k"}\n'.repeat(1000);
       slow.write(lines);
       if (first !== "") await untilStats(other, (stats) => stats.waits === 1);
       await untilPaused(other, broker);
-      const before = broker.memory().nowBytes;
       await other.ask({ action: "set", key: "late", value: 1, ttl });
       await untilPaused(other, broker);
       // 250 to 500 MiB if it answered all of them.
