@@ -23,12 +23,14 @@ export async function helpFor(command: string | undefined): Promise<string> {
 export async function pageOf(name: string): Promise<Page> {
   const page = await loadPage(name);
   if (page !== undefined) return page;
-  const meant = suggestionFor(name, commandNames);
-  const hint =
-    meant === undefined
-      ? `To run it with a broker: ephemeral start ${name} …  All commands: ephemeral help`
-      : `Did you mean "ephemeral ${meant}"?`;
-  throw usageError(`Unknown command "${name}"`, hint);
+  throw usageError(`Unknown command "${name}"`, hintFor(name));
+}
+
+function hintFor(name: string): string {
+  const meant = suggestionFor(name.replace(/^-+/, ""), commandNames);
+  if (meant !== undefined) return `Did you mean "ephemeral ${meant}"?`;
+  if (name.startsWith("-")) return "Flags come after a command of ours. All commands: ephemeral help";
+  return `To run it with a broker: ephemeral start ${name} …  All commands: ephemeral help`;
 }
 
 function globalHelp(pages: readonly Page[], paint: Paint): string {
