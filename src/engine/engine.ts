@@ -104,13 +104,13 @@ export interface OnceRejection {
   readonly cacheMs: number;
 }
 
-export type HeldBySession = Hold & { readonly sinceMs: number };
+export type HeldBySession = Hold & { readonly sinceAtMs: number };
 
 /** One wait, as `ps` shows it. */
 export interface WaitInfo {
   readonly action: string;
   readonly key: string;
-  readonly sinceMs: number;
+  readonly sinceAtMs: number;
 }
 
 export interface EngineStats {
@@ -171,7 +171,7 @@ export interface Engine {
   endSession(caller: Caller): Awaitable<void>;
 
   /** What `sessionId` was granted and holds, oldest first: leaderships, and leases of either scope (one of scope "ttl" is
-   *  nobody's once the session has ended). A lease's id is `key/workerId`. */
+   *  nobody's once the session has ended). */
   holdsOf(sessionId: string): Awaitable<readonly HeldBySession[]>;
   /** What `sessionId` waits for, oldest first. */
   waitsOf(sessionId: string): Awaitable<readonly WaitInfo[]>;

@@ -25,13 +25,12 @@ export type WaitMs = number;
 /** What ends a lease: its ttl or a release from anyone who knows the worker id; or also the end of the session. */
 export type LeaseScope = "ttl" | "session";
 
-/** Something a session holds. */
-export interface Hold {
-  readonly kind: "lease" | "once";
-  /** What is held: the key, and for a lease the worker's id. */
-  readonly id: string;
-  readonly fence: number;
-}
+/** Something a session holds; `id` is the key it is of. */
+export type Hold =
+  | { readonly kind: "lease"; readonly id: string; readonly workerId: string; readonly fence: number }
+  | { readonly kind: "once"; readonly id: string; readonly fence: number }
+  /** A session-scoped key, as it stands. */
+  | { readonly kind: "key"; readonly id: string; readonly version: number };
 
 export interface ListedItem {
   /** When the key ends; absent for a key without a ttl. */
@@ -49,9 +48,9 @@ export interface SessionInfo {
   /** Process id of the peer, where the kernel tells it. */
   readonly pid?: number | undefined;
   readonly connectedAtMs: number;
-  readonly holds: readonly (Hold & { readonly sinceMs: number })[];
+  readonly holds: readonly (Hold & { readonly sinceAtMs: number })[];
   /** What the session waits for now. */
-  readonly waits: readonly { readonly action: string; readonly key: string; readonly sinceMs: number }[];
+  readonly waits: readonly { readonly action: string; readonly key: string; readonly sinceAtMs: number }[];
 }
 
 export interface Capacity {

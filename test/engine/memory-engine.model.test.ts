@@ -151,9 +151,7 @@ class Pair {
   assertSingleHolders(): void {
     const held = sessionIds
       .flatMap((id) => this.engine.holdsOf(id))
-      .map(({ kind, id, fence }) => {
-        return kind === "once" ? id : `${id.split("/")[0]}#${this.#numbers.get(fence)}`;
-      });
+      .map((hold) => (hold.kind === "lease" ? `${hold.id}#${this.#numbers.get(hold.fence)}` : hold.id));
     expect(held.length).toBe(new Set(held).size);
   }
 
@@ -164,15 +162,16 @@ class Pair {
     const holds = [
       ...leases.map((l) => ({
         kind: "lease" as const,
-        id: `${l.key}/${l.worker}`,
+        id: l.key,
+        workerId: l.worker,
         fence: l.fence,
-        sinceMs: l.sinceMs,
+        sinceAtMs: l.sinceAtMs,
       })),
-      ...turns.map((t) => ({ kind: "once" as const, id: t.key, fence: t.fence, sinceMs: t.sinceMs })),
+      ...turns.map((t) => ({ kind: "once" as const, id: t.key, fence: t.fence, sinceAtMs: t.sinceAtMs })),
     ];
     expect(engine.holdsOf(id)).toEqual(holds.sort((a, b) => a.fence - b.fence));
     const waits = naive.waits.filter((wait) => wait.session === id);
-    expect(engine.waitsOf(id)).toEqual(waits.map(({ action, key, sinceMs }) => ({ action, key, sinceMs })));
+    expect(engine.waitsOf(id)).toEqual(waits.map(({ action, key, sinceAtMs }) => ({ action, key, sinceAtMs })));
   }
 
   #ask(step: Extract<Step, { waitMs: number }>, command: number): void {

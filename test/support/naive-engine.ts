@@ -190,7 +190,7 @@ export class NaiveEngine {
     if (ofSession >= this.#limits.waitsPerSessionMax || this.waits.length >= this.#limits.waitsMax) {
       return "too_many_commands";
     }
-    this.waits.push({ command, action, key, session, sinceMs: this.#nowMs, lease, ...this.#endingIn(waitMs) });
+    this.waits.push({ command, action, key, session, sinceAtMs: this.#nowMs, lease, ...this.#endingIn(waitMs) });
     return undefined;
   }
 
@@ -233,10 +233,10 @@ export class NaiveEngine {
     if (size !== undefined) this.#sizes.set(key, size);
     let value = 0;
     while (this.leases.some((lease) => lease.key === key && lease.value === value)) value += 1;
-    const sinceMs = this.#nowMs;
+    const sinceAtMs = this.#nowMs;
     const fence = ++this.#fence;
     const ending = this.#endingIn(ttlMs);
-    this.leases.push({ key, worker, value, fence, session, scope, sinceMs, isOrphan: false, ...ending });
+    this.leases.push({ key, worker, value, fence, session, scope, sinceAtMs, isOrphan: false, ...ending });
     return { value, fence, expiresAtMs: ending.endsAtMs };
   }
 
@@ -270,7 +270,7 @@ export class NaiveEngine {
 
   #lead(key: string, session: string): Outcome {
     const fence = ++this.#fence;
-    this.turns.push({ key, session, fence, sinceMs: this.#nowMs });
+    this.turns.push({ key, session, fence, sinceAtMs: this.#nowMs });
     return { role: "leader", fence };
   }
 }

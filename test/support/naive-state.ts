@@ -18,7 +18,7 @@ export interface Lease extends Ending {
   readonly value: number;
   readonly fence: number;
   readonly session: string;
-  readonly sinceMs: number;
+  readonly sinceAtMs: number;
   scope: string;
   isOrphan: boolean;
 }
@@ -26,7 +26,7 @@ export interface Turn {
   readonly key: string;
   readonly session: string;
   readonly fence: number;
-  readonly sinceMs: number;
+  readonly sinceAtMs: number;
 }
 export interface Failure extends Ending {
   readonly key: string;
@@ -43,7 +43,7 @@ export interface Wait extends Ending {
   readonly action: "get" | "lease" | "once";
   readonly key: string;
   readonly session: string;
-  readonly sinceMs: number;
+  readonly sinceAtMs: number;
   readonly lease: LeaseStep | undefined;
 }
 /** Who asks, with which number, and how long it waits. */

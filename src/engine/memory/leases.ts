@@ -37,7 +37,7 @@ class HeldLease extends Expiring {
   readonly workerId: string;
   readonly value: number;
   readonly fence: number;
-  readonly sinceMs: number;
+  readonly sinceAtMs: number;
   readonly #leases: Leases;
   scope: LeaseScope;
   /** Who it was granted to, for people to read. */
@@ -47,7 +47,7 @@ class HeldLease extends Expiring {
 
   constructor(
     leases: Leases,
-    grant: Pick<HeldLease, "pool" | "workerId" | "value" | "fence" | "sinceMs" | "scope" | "caller">,
+    grant: Pick<HeldLease, "pool" | "workerId" | "value" | "fence" | "sinceAtMs" | "scope" | "caller">,
   ) {
     super();
     this.#leases = leases;
@@ -55,7 +55,7 @@ class HeldLease extends Expiring {
     this.workerId = grant.workerId;
     this.value = grant.value;
     this.fence = grant.fence;
-    this.sinceMs = grant.sinceMs;
+    this.sinceAtMs = grant.sinceAtMs;
     this.scope = grant.scope;
     this.caller = grant.caller;
     this.sessionId = grant.caller.id;
@@ -157,8 +157,8 @@ export class Leases {
   }
 
   holdsOf(sessionId: string): readonly HeldBySession[] {
-    return this.#bySession.of(sessionId).map(({ pool, workerId, fence, sinceMs }) => {
-      return { kind: "lease", id: `${pool.key}/${workerId}`, fence, sinceMs };
+    return this.#bySession.of(sessionId).map(({ pool, workerId, fence, sinceAtMs }) => {
+      return { kind: "lease", id: pool.key, workerId, fence, sinceAtMs };
     });
   }
 
@@ -190,7 +190,7 @@ export class Leases {
     const { workerId, scope = "ttl" } = request;
     const fence = this.#options.nextFence();
     const value = pool.free.take();
-    const lease = new HeldLease(this, { pool, workerId, value, fence, scope, sinceMs: to.nowMs, caller: to.caller });
+    const lease = new HeldLease(this, { pool, workerId, value, fence, scope, sinceAtMs: to.nowMs, caller: to.caller });
     pool.size ??= request.size;
     pool.held.set(workerId, lease);
     this.#byWorker.add(workerId, lease);
@@ -245,9 +245,9 @@ export class Leases {
     throw new EphemeralError("too_many_names", `Cannot lease a number of ${JSON.stringify(key)}: ${actual}`);
   }
 
-  #timedOut({ name, waitMs, sinceMs }: LeaseWait): EphemeralError {
+  #timedOut({ name, waitMs, sinceAtMs }: LeaseWait): EphemeralError {
     const pool = this.#pools.get(name);
-    const holders = pool === undefined ? "none is held" : holdersOf(pool, sinceMs + waitMs);
+    const holders = pool === undefined ? "none is held" : holdersOf(pool, sinceAtMs + waitMs);
     const wanted = `a number of ${JSON.stringify(name)} (size ${pool?.size})`;
     return new EphemeralError("timeout", `Timed out after ${waitMs} ms waiting for ${wanted}: ${holders}`);
   }
@@ -276,7 +276,7 @@ function exhausted(pool: NumberedPool, size: number | undefined, nowMs: number):
 
 function holdersOf({ held }: NumberedPool, nowMs: number): string {
   const sentences = held.values().map((lease) => {
-    return `${lease.value} held by ${lease.workerId} (${nameOf(lease.caller)}) for ${inWords(nowMs - lease.sinceMs)}`;
+    return `${lease.value} held by ${lease.workerId} (${nameOf(lease.caller)}) for ${inWords(nowMs - lease.sinceAtMs)}`;
   });
   return listed(sentences, held.size);
 }

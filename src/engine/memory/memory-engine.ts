@@ -3,6 +3,7 @@
  * deadline is gone for all of them alike. Synchronous: a method answers with a plain value, and with a promise only when
  * the command really waits. No code of a caller runs inside a call: waits are settled through promises.
  */
+import type { Hold } from "../../protocol/commands.ts";
 import { EphemeralError } from "../../protocol/errors.ts";
 import type { Limits } from "../../protocol/limits.ts";
 import type { Clock } from "../clock.ts";
@@ -118,7 +119,7 @@ export class MemoryEngine implements Engine {
   holdsOf(sessionId: string): readonly HeldBySession[] {
     this.#expiries.sweep();
     const holds = [...this.#leases.holdsOf(sessionId), ...this.#onces.holdsOf(sessionId)];
-    return holds.sort((a, b) => a.fence - b.fence);
+    return holds.sort((a, b) => a.sinceAtMs - b.sinceAtMs || fenceOf(a) - fenceOf(b));
   }
 
   waitsOf(sessionId: string): readonly WaitInfo[] {
@@ -160,6 +161,11 @@ export class MemoryEngine implements Engine {
     const actual = `${names} names are in use, limit is ${this.#limits.namesMax}`;
     throw new EphemeralError("too_many_names", `Cannot use name ${JSON.stringify(name)}: ${actual}`);
   }
+}
+
+/** Of two holds of one millisecond the fences tell the older; what has none comes last. */
+function fenceOf(hold: Hold): number {
+  return "fence" in hold ? hold.fence : Number.MAX_SAFE_INTEGER;
 }
 
 function closed(): EphemeralError {

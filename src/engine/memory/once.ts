@@ -15,7 +15,7 @@ interface Turn {
   readonly key: string;
   readonly caller: Caller;
   readonly fence: number;
-  readonly sinceMs: number;
+  readonly sinceAtMs: number;
 }
 
 /** A producer's failure that is everyone's answer until it is forgotten; its own node in the heap. */
@@ -135,7 +135,9 @@ export class Onces {
   }
 
   holdsOf(sessionId: string): readonly HeldBySession[] {
-    return this.#bySession.of(sessionId).map(({ key, fence, sinceMs }) => ({ kind: "once", id: key, fence, sinceMs }));
+    return this.#bySession
+      .of(sessionId)
+      .map(({ key, fence, sinceAtMs }) => ({ kind: "once", id: key, fence, sinceAtMs }));
   }
 
   clear(): void {
@@ -145,7 +147,7 @@ export class Onces {
   }
 
   #lead(key: string, caller: Caller, nowMs: number): OnceOutcome {
-    const turn: Turn = { key, caller, fence: this.#options.nextFence(), sinceMs: nowMs };
+    const turn: Turn = { key, caller, fence: this.#options.nextFence(), sinceAtMs: nowMs };
     this.#turns.set(key, turn);
     this.#bySession.add(caller.id, turn);
     return { role: "leader", fence: turn.fence };
@@ -156,15 +158,15 @@ export class Onces {
     this.#bySession.delete(turn.caller.id, turn);
   }
 
-  #timedOut({ name, sinceMs, waitMs }: Wait<undefined, OnceOutcome>): EphemeralError {
+  #timedOut({ name, sinceAtMs, waitMs }: Wait<undefined, OnceOutcome>): EphemeralError {
     const turn = this.#turns.get(name);
     const action = `Timed out after ${waitMs} ms waiting for`;
-    if (turn !== undefined) return producedElsewhere(action, turn, sinceMs + waitMs);
+    if (turn !== undefined) return producedElsewhere(action, turn, sinceAtMs + waitMs);
     return new EphemeralError("timeout", `${action} once ${JSON.stringify(name)}: nobody produces it`);
   }
 }
 
-function producedElsewhere(action: string, { key, caller, sinceMs }: Turn, nowMs: number): EphemeralError {
-  const actual = `${nameOf(caller)} has been producing it for ${inWords(nowMs - sinceMs)}`;
+function producedElsewhere(action: string, { key, caller, sinceAtMs }: Turn, nowMs: number): EphemeralError {
+  const actual = `${nameOf(caller)} has been producing it for ${inWords(nowMs - sinceAtMs)}`;
   return new EphemeralError("timeout", `${action} once ${JSON.stringify(key)}: ${actual}`);
 }

@@ -146,7 +146,7 @@ export class Wait<Request, Answer> extends Expiring {
   readonly name: string;
   readonly request: Request;
   readonly caller: Caller;
-  readonly sinceMs: number;
+  readonly sinceAtMs: number;
   readonly waitMs: number;
   /** What its caller was given; settles when the wait is over. */
   readonly answer: Promise<Answer>;
@@ -172,7 +172,7 @@ export class Wait<Request, Answer> extends Expiring {
     this.request = arrival.request;
     this.caller = arrival.waiting.caller;
     this.waitMs = arrival.waiting.waitMs;
-    this.sinceMs = arrival.nowMs;
+    this.sinceAtMs = arrival.nowMs;
     this.#action = arrival.action;
     this.#handle = arrival.waiting.handle;
     this.#queues = arrival.queues;
@@ -183,7 +183,7 @@ export class Wait<Request, Answer> extends Expiring {
   }
 
   get info(): WaitInfo {
-    return { action: this.#action, key: this.name, sinceMs: this.sinceMs };
+    return { action: this.#action, key: this.name, sinceAtMs: this.sinceAtMs };
   }
 
   /** Answers the caller. False when the wait was over already. */

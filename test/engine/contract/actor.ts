@@ -99,7 +99,8 @@ export class Actor {
   }
 
   async holds(): Promise<readonly string[]> {
-    return (await this.engine.holdsOf(this.caller.id)).map(({ kind, id }) => `${kind} ${id}`);
+    const holds = await this.engine.holdsOf(this.caller.id);
+    return holds.map((hold) => `${hold.kind} ${hold.id}${hold.kind === "lease" ? `/${hold.workerId}` : ""}`);
   }
 
   async waits(): Promise<readonly string[]> {

@@ -13,9 +13,9 @@ export function sessionsContract(create: EngineFactory): void {
       await alice.once("token");
       await alice.lease("k", "w-2", { scope: "ttl" });
       expect(await engine.holdsOf("alice")).toEqual([
-        { kind: "lease", id: "k/w-1", fence: startMs * 1000 + 1, sinceMs: startMs },
-        { kind: "once", id: "token", fence: startMs * 1000 + 2, sinceMs: startMs + 5 },
-        { kind: "lease", id: "k/w-2", fence: startMs * 1000 + 3, sinceMs: startMs + 5 },
+        { kind: "lease", id: "k", workerId: "w-1", fence: startMs * 1000 + 1, sinceAtMs: startMs },
+        { kind: "once", id: "token", fence: startMs * 1000 + 2, sinceAtMs: startMs + 5 },
+        { kind: "lease", id: "k", workerId: "w-2", fence: startMs * 1000 + 3, sinceAtMs: startMs + 5 },
       ]);
       expect(await engine.holdsOf("bob")).toEqual([]);
     });

@@ -127,9 +127,9 @@ export function waitsContract(create: EngineFactory): void {
       bob.lease("pool", "w-2", { size: 1, waitMs: 100 });
       bob.get("k", -1);
       expect(await engine.waitsOf("bob")).toEqual([
-        { action: "once", key: "token", sinceMs: nowMs() - 5 },
-        { action: "lease", key: "pool", sinceMs: nowMs() },
-        { action: "get", key: "k", sinceMs: nowMs() },
+        { action: "once", key: "token", sinceAtMs: nowMs() - 5 },
+        { action: "lease", key: "pool", sinceAtMs: nowMs() },
+        { action: "get", key: "k", sinceAtMs: nowMs() },
       ]);
       expect(await carol.waits()).toEqual([]);
     });
