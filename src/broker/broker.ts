@@ -9,6 +9,7 @@ import { fromMessagePack, msgpackCodec } from "../msgpack/codec.ts";
 import { closeCodes } from "../protocol/errors.ts";
 import { jsonCodec } from "../protocol/json.ts";
 import { SecretAuthentication } from "./auth.ts";
+import { BrokerLog } from "./broker-log.ts";
 import { type CommandParts, commandTable } from "./command-table.ts";
 import type { BrokerConfig } from "./config.ts";
 import { Connections } from "./connections.ts";
@@ -36,11 +37,11 @@ const codecs = { json: jsonCodec(fromMessagePack), msgpack: msgpackCodec };
  *  `bad_command` when the socket's path is too long */
 export async function startBroker(config: BrokerConfig): Promise<RunningBroker> {
   const clock = systemClock;
-  const { limits, secret, runRoot } = config;
+  const { limits, secret, runRoot, log } = config;
   sweepRunDirectories(runRoot);
   const directory = claimRunDirectory(runRoot, randomBytes(directoryNameBytes).toString("hex"));
   const engine = new MemoryEngine({ clock, limits });
-  const sessions = new Sessions({ engine, clock });
+  const sessions = new Sessions({ engine, clock, log });
   const authentication =
     secret === undefined ? undefined : new SecretAuthentication({ secret, endpoint: directory.pipe });
   const about = { version: brokerVersion, epoch: randomBytes(epochBytes).toString("hex"), startedAtMs: clock.nowMs() };
@@ -55,23 +56,28 @@ export async function startBroker(config: BrokerConfig): Promise<RunningBroker> 
     dispatcher: () => dispatcher,
     connections: () => connections,
   };
-  const dispatcher = new Dispatcher({ table: commandTable(parts), reportInternal: config.reportInternal });
-  const connections = new Connections({ limits, clock, codecs, dispatcher, authentication, sessions });
+  const dispatcher = new Dispatcher({ table: commandTable(parts), log });
+  const connections = new Connections({ limits, clock, codecs, dispatcher, authentication, sessions, log });
   const listener = listenOnPipe({
     pipe: directory.pipe,
     connect: (socket, peer) => connections.open(socket, { door: "pipe", pid: peer.pid }),
   });
+
+  const brokerLog = new BrokerLog({ config, clock, engine, sessions, connections, about });
+  brokerLog.started(directory.pipe);
 
   return {
     pipe: directory.pipe,
     directory: directory.path,
     async stop() {
       dispatcher.isDraining = true;
+      brokerLog.draining();
       connections.closeAll(closeCodes.shutdown, "the broker ends");
       listener.stop();
       sessions.endAll();
       await engine.close();
       directory.release();
+      await brokerLog.stopped();
     },
   };
 }

@@ -7,11 +7,14 @@ import type { Command, CommandName, ErrorReply, Reply } from "../protocol/comman
 import { EphemeralError } from "../protocol/errors.ts";
 import type { Dispatcher } from "./dispatcher.ts";
 import type { Invocation } from "./invocation.ts";
+import type { Session } from "./session.ts";
 import { TaskLine } from "./task-line.ts";
 
 export interface CommandsInFlightOptions {
   readonly dispatcher: Dispatcher;
   readonly commandsMax: number;
+  /** Whose commands these are at the moment. */
+  readonly session: () => Session;
   /** Sends the reply to command `id`.
    *  @throws what the codec throws for a reply it cannot write */
   readonly answer: (id: number | undefined, reply: object) => void;
@@ -120,12 +123,13 @@ export class CommandsInFlight {
   }
 
   #fail(error: unknown, { id, action }: Command): void {
-    this.#options.refuse(this.#options.dispatcher.refusal(error, { id, action }));
+    const { dispatcher, refuse, session } = this.#options;
+    refuse(dispatcher.refusal(error, { id, action, session: session() }));
     if (error instanceof EphemeralError && error.code === "auth_failed") this.#options.authFailed(action);
   }
 
   #refusal(error: unknown, id: number | undefined): ErrorReply {
-    return this.#options.dispatcher.refusal(error, { id });
+    return this.#options.dispatcher.refusal(error, { id, session: this.#options.session() });
   }
 
   #tooMany(): EphemeralError {

@@ -4,6 +4,7 @@
  */
 import { EphemeralError } from "../protocol/errors.ts";
 import { assertLimits, defaultLimits, type Limits } from "../protocol/limits.ts";
+import type { Log } from "./log.ts";
 
 export interface BrokerConfig {
   /** Folder that holds the run directories of this user; made private when missing. */
@@ -15,8 +16,10 @@ export interface BrokerConfig {
   /** Whether `set` without a ttl is refused (`ttl_required`). */
   readonly requireTtl: boolean;
   readonly limits: Limits;
-  /** Told of an error inside the broker, a bug of ours, before it is answered `internal`. */
-  readonly reportInternal: (error: unknown, action: string | undefined) => void;
+  /** Told what happens. Undefined: nothing is told, but for a bug of ours, which goes to stderr. */
+  readonly log: Log | undefined;
+  /** How often the log is told that the broker lives, and how it is; undefined for never. */
+  readonly heartbeatMs: number | undefined;
 }
 
 /** What may be left out, limits one by one too. */
@@ -49,7 +52,7 @@ export function brokerConfig(options: BrokerOptions & { readonly runRoot: string
     defaultTtlMs: ttlMs,
     requireTtl: options.requireTtl ?? true,
     limits,
-    reportInternal:
-      options.reportInternal ?? ((error, action) => console.error(`ephemeral: ${action ?? "command"} failed`, error)),
+    log: options.log,
+    heartbeatMs: options.heartbeatMs,
   });
 }

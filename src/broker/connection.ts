@@ -7,25 +7,20 @@ import type { Codec } from "../protocol/codec.ts";
 import type { Command, CommandName, Push } from "../protocol/commands.ts";
 import { closeCodes } from "../protocol/errors.ts";
 import { FrameDecoder } from "../protocol/frame.ts";
-import { authFailuresMax, badFramesInARowMax, type Limits } from "../protocol/limits.ts";
+import { badFramesInARowMax, type Limits } from "../protocol/limits.ts";
 import { parseCommand, readCommandId } from "../protocol/parse.ts";
+import { Admission } from "./admission.ts";
 import type { SecretAuthentication } from "./auth.ts";
 import { CommandsInFlight } from "./commands-in-flight.ts";
 import type { Dispatcher } from "./dispatcher.ts";
 import { Invocation } from "./invocation.ts";
-import { type ByteSink, Outbox } from "./outbox.ts";
+import type { Log } from "./log.ts";
+import { Outbox } from "./outbox.ts";
 import { type Overflow, PushStream } from "./push-stream.ts";
 import type { Session } from "./session.ts";
 import type { Carrier } from "./sessions.ts";
-
-/** The socket as a connection uses it. */
-export interface Socket extends ByteSink {
-  /** Stops and restarts the reading of bytes. */
-  pause(): void;
-  resume(): void;
-  /** Closes; bytes that were written still arrive. */
-  end(): void;
-}
+import type { Socket } from "./socket.ts";
+import type { Tally } from "./tally.ts";
 
 /** What a connection is handed by the broker. */
 export interface ConnectionParts {
@@ -36,11 +31,17 @@ export interface ConnectionParts {
   readonly dispatcher: Dispatcher;
   /** Undefined where no secret is asked for. */
   readonly authentication: SecretAuthentication | undefined;
+  readonly log: Log | undefined;
   /** Told once that the connection is gone. What its session held is free, or lingers, when this returns. */
   readonly disconnected: (connection: Connection) => void;
 }
 
 export class Connection implements Carrier {
+  /** Whether what this peer says may be done. */
+  readonly admission: Admission;
+  readonly openedAtMs: number;
+  /** Why we close or have closed it; undefined when the peer does. */
+  closing: { readonly code: number; readonly reason: string } | undefined;
   #session: Session;
   readonly #parts: ConnectionParts;
   readonly #socket: Socket;
@@ -53,12 +54,10 @@ export class Connection implements Carrier {
   /** What came while paused, or behind the frame that paused us. */
   #heldBytes: Uint8Array[] = [];
   #cancelStallAlarm: CancelAlarm | undefined;
+  #receivedBytes = 0;
+  #commandsRead = 0;
   #hasWorked = false;
   #badFramesInARow = 0;
-  #authFailures = 0;
-  #isAuthenticated: boolean;
-  /** The challenge that was given and not answered yet. */
-  #nonce: string | undefined;
 
   constructor(parts: ConnectionParts, peer: { readonly socket: Socket; readonly session: Session }) {
     this.#parts = parts;
@@ -66,10 +65,12 @@ export class Connection implements Carrier {
     this.#session = peer.session;
     this.#outbox = new Outbox(peer.socket);
     this.#decoder = new FrameDecoder({ frameBytesMax: parts.limits.frameBytesMax, framing: "detect" });
-    this.#isAuthenticated = parts.authentication === undefined;
+    this.admission = new Admission(parts.authentication);
+    this.openedAtMs = parts.clock.nowMs();
     this.#commands = new CommandsInFlight({
       dispatcher: parts.dispatcher,
       commandsMax: parts.limits.commandsInFlightMax,
+      session: () => this.#session,
       answer: (id, reply) => this.#answer(id, reply),
       refuse: (refusal) => this.#say(refusal),
       isHeldBack: () => this.#state !== "open",
@@ -80,6 +81,10 @@ export class Connection implements Carrier {
   /** Commands that are not answered yet. */
   get inFlight(): number {
     return this.#commands.size;
+  }
+
+  get tally(): Tally {
+    return { commands: this.#commandsRead, receivedBytes: this.#receivedBytes, sentBytes: this.#outbox.sentBytes };
   }
 
   get session(): Session {
@@ -116,6 +121,7 @@ export class Connection implements Carrier {
     }
     try {
       const taken = this.#decoder.push(chunk, this.#receiveFrame);
+      this.#receivedBytes += taken;
       // Assigned by what the frames did; the compiler still believes "open".
       const state = this.#state as string;
       if (taken < chunk.length && state === "paused") this.#heldBytes.push(chunk.slice(taken));
@@ -148,6 +154,7 @@ export class Connection implements Carrier {
   /** Says why, lets what was said leave, and closes. A peer that does not read is cut off after `stallMs`. */
   close(code: number, reason: string): void {
     if (this.#state === "closing" || this.#state === "closed") return;
+    this.closing = { code, reason };
     if (!this.session.isAnonymous) this.push({ push: "closing", code, reason });
     this.#state = "closing";
     this.#commands.endAll();
@@ -167,10 +174,15 @@ export class Connection implements Carrier {
       offer: (frame) => this.#offer(frame),
       close: () => this.close(closeCodes.slow, "pushes were not read in time"),
       gapFrame: (dropped) => this.codec.encode(options.gap(dropped)),
-      behind: () => this.#behind.add(stream),
+      behind: () => this.#fellBehind(stream),
       latestMax: this.#parts.limits.latestKeysMax,
     });
     return stream;
+  }
+
+  #fellBehind(stream: PushStream): void {
+    if (this.#behind.size === 0) this.#parts.log?.warning("reader is behind", { session: this.#session.id });
+    this.#behind.add(stream);
   }
 
   #offer(frame: string | Uint8Array): boolean {
@@ -189,27 +201,11 @@ export class Connection implements Carrier {
     return this.#commands.cancel(target);
   }
 
-  /** Remembers the nonce of the one outstanding challenge. */
-  challenge(nonce: string): void {
-    this.#nonce = nonce;
-  }
-
-  /** The outstanding nonce, which serves once. */
-  takeNonce(): string | undefined {
-    const nonce = this.#nonce;
-    this.#nonce = undefined;
-    return nonce;
-  }
-
-  authenticated(): void {
-    this.#isAuthenticated = true;
-  }
-
   readonly #receiveFrame = (frame: Uint8Array): boolean => {
     try {
       const message = this.codec.decode(frame);
       this.#badFramesInARow = 0;
-      this.#receiveMessage(message, this.#isAuthenticated || (this.#parts.authentication?.isSealed(frame) ?? true));
+      this.#receiveMessage(message, this.admission.admits(frame));
     } catch (error) {
       this.#commands.refuse(error, undefined);
       if (++this.#badFramesInARow >= badFramesInARowMax) {
@@ -228,6 +224,7 @@ export class Connection implements Carrier {
       this.#commands.refuse(error, id);
       return;
     }
+    this.#commandsRead++;
     if (!this.#hasWorked && command.action !== "hello" && command.action !== "challenge") this.#beginWork();
     const invocation = new Invocation(this, isAdmitted);
     this.#commands.run(command, invocation);
@@ -251,9 +248,7 @@ export class Connection implements Carrier {
   }
 
   #authFailed(action: CommandName): void {
-    if (action === "hello" || ++this.#authFailures >= authFailuresMax) {
-      this.close(closeCodes.authFailed, "authentication failed");
-    }
+    if (this.admission.failed(action)) this.close(closeCodes.authFailed, "authentication failed");
   }
 
   /** Stops reading while more replies are unsent than the outbox may hold. A paused socket does not see its peer die, so

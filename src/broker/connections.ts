@@ -1,16 +1,22 @@
 /**
  * The connections that are open, whatever door they came by: makes them, bounds their number, closes them all at the end.
  */
-import { EphemeralError } from "../protocol/errors.ts";
-import { Connection, type ConnectionParts, type Socket } from "./connection.ts";
+import { closeCodes, EphemeralError } from "../protocol/errors.ts";
+import { Connection, type ConnectionParts } from "./connection.ts";
+import type { Log } from "./log.ts";
 import type { Door } from "./session.ts";
 import type { Sessions } from "./sessions.ts";
+import type { Socket } from "./socket.ts";
+import { addTallies, emptyTally, type Tally } from "./tally.ts";
 
 export type ConnectionsParts = Omit<ConnectionParts, "disconnected"> & { readonly sessions: Sessions };
 
 export class Connections {
   readonly #parts: ConnectionsParts;
   readonly #open = new Set<Connection>();
+  #tallyOfClosed = emptyTally;
+  #openedCount = 0;
+  #refusedCount = 0;
 
   constructor(parts: ConnectionsParts) {
     this.#parts = parts;
@@ -27,15 +33,28 @@ export class Connections {
     return commands;
   }
 
+  /** Connections opened so far, and those refused because there were too many. */
+  get openedCount(): number {
+    return this.#openedCount;
+  }
+
+  get refusedCount(): number {
+    return this.#refusedCount;
+  }
+
+  /** What all of them have done, those that are closed too. */
+  get tally(): Tally {
+    let tally = this.#tallyOfClosed;
+    for (const connection of this.#open) tally = addTallies(tally, connection.tally);
+    return tally;
+  }
+
   /** The connection of a peer that has dialled, with a session of its own; undefined when there are too many, which the
    *  peer is told. */
   open(socket: Socket, peer: { readonly door: Door; readonly pid: number | undefined }): Connection | undefined {
-    const { limits, sessions, codecs, dispatcher } = this.#parts;
+    const { limits, sessions, log } = this.#parts;
     if (this.#open.size >= limits.connectionsMax) {
-      const text = `Cannot connect: ${this.#open.size} connections are open, the limit`;
-      const error = new EphemeralError("too_many_connections", text);
-      const line = codecs.json.encode(dispatcher.refusal(error, { id: undefined }));
-      socket.write(Buffer.from(line));
+      this.#refuse(socket, peer.pid);
       return undefined;
     }
     const session = sessions.begin(peer);
@@ -44,7 +63,9 @@ export class Connections {
       { socket, session },
     );
     this.#open.add(connection);
+    this.#openedCount++;
     sessions.carry(session, connection);
+    log?.debug("connection opened", { session: session.id, door: peer.door, pid: peer.pid, open: this.#open.size });
     return connection;
   }
 
@@ -52,8 +73,37 @@ export class Connections {
     for (const connection of [...this.#open]) connection.close(code, reason);
   }
 
+  #refuse(socket: Socket, pid: number | undefined): void {
+    const { codecs, dispatcher, log } = this.#parts;
+    const open = this.#open.size;
+    const error = new EphemeralError("too_many_connections", `Cannot connect: ${open} connections are open, the limit`);
+    this.#refusedCount++;
+    log?.warning("connection refused", { pid, open });
+    socket.write(Buffer.from(codecs.json.encode(dispatcher.refusal(error, { id: undefined }))));
+  }
+
   #disconnected(connection: Connection): void {
     this.#open.delete(connection);
+    this.#tallyOfClosed = addTallies(this.#tallyOfClosed, connection.tally);
+    if (this.#parts.log !== undefined) tellClosed(this.#parts.log, { connection, nowMs: this.#parts.clock.nowMs() });
     this.#parts.sessions.disconnected(connection.session, connection);
   }
+}
+
+/** What we closed because of what its peer did, or did not do, stands out. A connection of one request, as the seed's
+ *  clients open them, does not. */
+function tellClosed(log: Log, { connection, nowMs }: { connection: Connection; nowMs: number }): void {
+  const { session, closing, openedAtMs, tally } = connection;
+  const fields = {
+    session: session.id,
+    pid: session.peerPid,
+    label: session.label,
+    code: closing?.code,
+    reason: closing?.reason ?? "the peer closed it",
+    durationMs: nowMs - openedAtMs,
+    ...tally,
+  };
+  if (closing !== undefined && closing.code !== closeCodes.shutdown) log.warning("connection closed", fields);
+  else if (session.isAnonymous) log.debug("connection closed", fields);
+  else log.info("connection closed", fields);
 }

@@ -4,8 +4,11 @@
  */
 import type { Awaitable } from "../engine/engine.ts";
 import type { Command, CommandName, ErrorReply, Reply, Request } from "../protocol/commands.ts";
-import { EphemeralError } from "../protocol/errors.ts";
+import { EphemeralError, type ErrorCode } from "../protocol/errors.ts";
+import { CommandLog } from "./command-log.ts";
 import type { Invocation } from "./invocation.ts";
+import { type Log, reportInternal } from "./log.ts";
+import type { Session } from "./session.ts";
 
 /** One command's row in the table. */
 export interface Row<Name extends CommandName> {
@@ -26,19 +29,27 @@ export interface CommandCount {
   errors: number;
 }
 
+/** Which command an error belongs to, as far as it is known. */
+export interface RefusedCommand {
+  readonly id: number | undefined;
+  readonly action?: CommandName;
+  readonly session?: Session;
+}
+
 export class Dispatcher {
   readonly #table: CommandTable;
   readonly #counts = new Map<string, CommandCount>();
-  readonly #reportInternal: (error: unknown, action: CommandName | undefined) => void;
+  readonly #refusals = new Map<ErrorCode, number>();
+  readonly #log: Log | undefined;
+  /** Undefined unless every command is to be told. */
+  readonly #commandLog: CommandLog | undefined;
   isDraining = false;
 
-  constructor(options: {
-    readonly table: CommandTable;
-    /** Told of every error that is not ours, with its stack, before it is answered `internal`. */
-    readonly reportInternal: (error: unknown, action: CommandName | undefined) => void;
-  }) {
-    this.#table = options.table;
-    this.#reportInternal = options.reportInternal;
+  constructor(options: { readonly table: CommandTable; readonly log: Log | undefined }) {
+    const { table, log } = options;
+    this.#table = table;
+    this.#log = log;
+    this.#commandLog = log?.isDebugging ? new CommandLog(log) : undefined;
     for (const action of Object.keys(options.table)) this.#counts.set(action, { total: 0, errors: 0 });
   }
 
@@ -46,9 +57,19 @@ export class Dispatcher {
     return this.#counts;
   }
 
+  /** Refusals so far, by code, those of commands that could not be read among them. */
+  get refusals(): ReadonlyMap<ErrorCode, number> {
+    return this.#refusals;
+  }
+
   /** Passes `command` through the gates and runs it.
    *  @throws {EphemeralError} what a gate or the handler refuses with */
   run(command: Command, invocation: Invocation): Awaitable<Reply<CommandName>> {
+    if (this.#commandLog === undefined) return this.#run(command, invocation);
+    return this.#commandLog.follow({ command, invocation }, () => this.#run(command, invocation));
+  }
+
+  #run(command: Command, invocation: Invocation): Awaitable<Reply<CommandName>> {
     const count = this.#counts.get(command.action);
     if (count !== undefined) count.total++;
     // The table pairs each action with the request of the same name; the compiler cannot follow the pair through the lookup.
@@ -66,17 +87,26 @@ export class Dispatcher {
   }
 
   /** What goes over the wire for `error`: a known code is kept, anything else is reported and answered `internal`. */
-  refusal(error: unknown, about: { readonly id: number | undefined; readonly action?: CommandName }): ErrorReply {
+  refusal(error: unknown, about: RefusedCommand): ErrorReply {
     if (about.action !== undefined) {
       const count = this.#counts.get(about.action);
       if (count !== undefined) count.errors++;
     }
-    if (error instanceof EphemeralError) return errorReply(error, about.id);
-    this.#reportInternal(error, about.action);
-    return errorReply(
-      new EphemeralError("internal", `Cannot run ${about.action ?? "command"}: the broker failed inside`),
-      about.id,
-    );
+    if (!(error instanceof EphemeralError)) reportInternal(this.#log, { error, action: about.action });
+    const known =
+      error instanceof EphemeralError
+        ? error
+        : new EphemeralError("internal", `Cannot run ${about.action ?? "command"}: the broker failed inside`);
+    this.#refusals.set(known.code, (this.#refusals.get(known.code) ?? 0) + 1);
+    if (this.#log !== undefined) this.#tellRefusal(this.#log, known, about);
+    return errorReply(known, about.id);
+  }
+
+  /** By its code alone: messages quote names, and of a command that could not be read nobody knows what they quote. */
+  #tellRefusal(log: Log, { code }: EphemeralError, { id, action, session }: RefusedCommand): void {
+    const about = { session: session?.id, pid: session?.peerPid, label: session?.label, id, action };
+    if (code === "auth_failed") log.warning("authentication failed", about);
+    else if (action === undefined) log.debug("command refused", { ...about, code });
   }
 }
 

@@ -10,6 +10,8 @@ export interface ByteSink {
 }
 
 export class Outbox {
+  /** Bytes the kernel has taken so far. */
+  sentBytes = 0;
   readonly #sink: ByteSink;
   /** Text said in this turn, joined, not yet bytes. */
   #text = "";
@@ -53,6 +55,7 @@ export class Outbox {
     for (const bytes of this.#unsent) {
       const written = Math.max(this.#sink.write(bytes), 0);
       this.#unsentBytes -= written;
+      this.sentBytes += written;
       if (written < bytes.length) {
         this.#unsent[taken] = bytes.subarray(written);
         this.#isBlocked = true;

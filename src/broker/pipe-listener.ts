@@ -4,8 +4,9 @@
  */
 import { ptr } from "bun:ffi";
 import type { Socket as BunSocket, UnixSocketListener } from "bun";
-import type { Connection, Socket } from "./connection.ts";
+import type { Connection } from "./connection.ts";
 import { openLibc } from "./libc.ts";
+import type { Socket } from "./socket.ts";
 
 /** Who dialled, as the kernel tells it. */
 export interface Peer {

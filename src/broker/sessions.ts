@@ -5,7 +5,9 @@
 import type { CancelAlarm, Clock } from "../engine/clock.ts";
 import type { Engine } from "../engine/engine.ts";
 import type { SessionInfo } from "../protocol/commands.ts";
+import type { Log } from "./log.ts";
 import { type Door, Session } from "./session.ts";
+import { SessionLog } from "./session-log.ts";
 import { nextSessionState, type SessionEvent } from "./session-state.ts";
 
 /** Whoever carries a session; told when another one takes it over. */
@@ -28,12 +30,14 @@ interface Place {
 export class Sessions {
   readonly #engine: Engine;
   readonly #clock: Clock;
+  readonly #log: SessionLog | undefined;
   readonly #alive = new Map<string, Place>();
   #given = 0;
 
-  constructor(options: { readonly engine: Engine; readonly clock: Clock }) {
+  constructor(options: { readonly engine: Engine; readonly clock: Clock; readonly log: Log | undefined }) {
     this.#engine = options.engine;
     this.#clock = options.clock;
+    this.#log = options.log && new SessionLog(options.log);
   }
 
   get size(): number {
@@ -71,6 +75,11 @@ export class Sessions {
     return place.session;
   }
 
+  /** The client of `session` has said hello. */
+  introduced(session: Session, isResumed: boolean): void {
+    this.#log?.introduced(session, isResumed);
+  }
+
   /** `carrier` has gone. Ends the session in this very call, or lets it linger; one that was taken over is left alone. */
   disconnected(session: Session, carrier: Carrier): void {
     const place = this.#alive.get(session.id);
@@ -78,6 +87,7 @@ export class Sessions {
     place.carrier = undefined;
     this.#advance(place, { kind: "disconnected", lingerMs: session.lingerMs });
     if (session.state !== "lingering") return;
+    this.#log?.lingering(session);
     const endsAtMs = this.#clock.nowMs() + session.lingerMs;
     place.cancelLinger = this.#clock.schedule(endsAtMs, () => this.end(session));
   }
@@ -114,6 +124,7 @@ export class Sessions {
     if (session.state !== "ended") return;
     place.cancelLinger?.();
     this.#alive.delete(session.id);
+    this.#log?.ending(session, { engine: this.#engine, nowMs: this.#clock.nowMs() });
     void this.#engine.endSession(session);
   }
 }

@@ -25,7 +25,7 @@ export function sessionRows(parts: SessionsParts): Rows<"challenge" | "hello" | 
       whileDraining: "served",
       handle: (_request, { connection }) => {
         const nonce = makeNonce();
-        connection.challenge(nonce);
+        connection.admission.challenge(nonce);
         return { nonce };
       },
     },
@@ -49,6 +49,7 @@ function hello(parts: SessionsParts, request: Request<"hello">, invocation: Invo
   const proof = proveSecret(parts, request, invocation);
   const { session, isResumed } = beginOrResume(parts, request, invocation);
   const secret = session.introduce({ client: request.client, label: request.label, lingerMs: request.lingerMs ?? 0 });
+  parts.sessions.introduced(session, isResumed);
   const reply = (holds: readonly Hold[]): Reply<"hello"> => ({
     protocol: protocolVersion,
     session: { id: session.id, secret, resumed: isResumed },
@@ -82,10 +83,10 @@ function proveSecret(
   { auth }: Request<"hello">,
   { connection, isAdmitted }: Invocation,
 ): string | undefined {
-  const nonce = connection.takeNonce();
+  const nonce = connection.admission.takeNonce();
   if (authentication === undefined || (isAdmitted && auth === undefined)) return undefined;
   const proof = authentication.prove(nonce, auth);
-  connection.authenticated();
+  connection.admission.authenticated();
   return proof;
 }
 
