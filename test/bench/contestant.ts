@@ -1,0 +1,27 @@
+/** What a contestant is: something that can be started, dialled and asked to store, read and lock, each in its own way. */
+
+/** One client's connection to a running contestant. Absent methods are what it cannot do. */
+export interface Session {
+  /** Stores 100 bytes under a key, or for an echo sends as many bytes and has them back. */
+  set?(key: string, value: string): Promise<unknown>;
+  get?(key: string): Promise<unknown>;
+  /** Takes and gives back one uncontended lock. */
+  lockAndUnlock?(name: string): Promise<unknown>;
+  close(): void | Promise<void>;
+}
+
+export interface Running {
+  /** What `open` dials, in another process too. */
+  readonly address: string;
+  /** The process that serves, for its CPU time and memory; undefined when the contestant has none. */
+  readonly pid: number | undefined;
+  stop(): Promise<void>;
+}
+
+export interface Contestant {
+  readonly name: string;
+  /** Why it cannot take part here; undefined when it can. */
+  missing(): string | undefined;
+  start(directory: string): Promise<Running>;
+  open(address: string): Promise<Session>;
+}

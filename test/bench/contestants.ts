@@ -1,0 +1,9 @@
+/** Everybody who takes part, ourselves first. */
+import type { Contestant } from "./contestant.ts";
+import { echo } from "./contestants/echo.ts";
+import { ephemeral, ephemeralLines } from "./contestants/ephemeral.ts";
+import { memcached } from "./contestants/memcached.ts";
+import { redis } from "./contestants/redis.ts";
+import { seed } from "./contestants/seed.ts";
+
+export const contestants: readonly Contestant[] = [ephemeral, ephemeralLines, echo, redis, memcached, seed];

@@ -1,0 +1,51 @@
+/** `bun run bench [--only P1,P2] [--rounds 5] [--json FILE]`: every measure, the contestants alternating, medians and spread,
+ *  and which goals are reached. Absent contestants are named. Figures are of this machine, now; ratios travel better. */
+import { cpus } from "node:os";
+import { parseArgs } from "node:util";
+import type { Measure, Result } from "./measure.ts";
+import { keys } from "./measures/keys.ts";
+import { executable, idle, startUp } from "./measures/program.ts";
+import { roundTrips } from "./measures/round-trips.ts";
+import { formatNumber, table } from "./statistics.ts";
+
+const measures: readonly Measure[] = [...roundTrips, keys, startUp, idle, executable];
+
+const { values: flags } = parseArgs({
+  options: { only: { type: "string" }, rounds: { type: "string", default: "5" }, json: { type: "string" } },
+});
+const rounds = Number(flags.rounds);
+if (!Number.isSafeInteger(rounds) || rounds < 1) throw new Error(`--rounds: wanted a count, got ${flags.rounds}`);
+const wanted = new Set(flags.only?.split(",") ?? measures.map(({ id }) => id));
+for (const id of wanted) {
+  if (!measures.some((measure) => measure.id === id)) {
+    throw new Error(`--only: there is no measure ${id}; there are ${measures.map((measure) => measure.id).join(", ")}`);
+  }
+}
+
+const progress = (text: string): void => {
+  if (process.stderr.isTTY) process.stderr.write(`\r\x1b[K${text}`);
+};
+
+const processor = cpus()[0]?.model ?? "unknown processor";
+console.log(
+  `${new Date().toISOString().slice(0, 10)}, ${cpus().length} × ${processor}, Bun ${Bun.version}, ${rounds} rounds\n`,
+);
+const results: Result[] = [];
+for (const measure of measures) {
+  if (!wanted.has(measure.id)) continue;
+  const result = await measure.run({ rounds, progress });
+  progress("");
+  results.push(result);
+  console.log(`### ${result.id}: ${result.title}\n\n${table(result.head, result.rows)}\n`);
+  for (const { text, value, isReached } of result.goals) {
+    console.log(`- ${isReached ? "reached" : "MISSED"}: ${text} (${formatNumber(value)})`);
+  }
+  for (const absent of result.missing) console.log(`- missing: ${absent}`);
+  console.log();
+}
+if (flags.json !== undefined) {
+  await Bun.write(
+    flags.json,
+    `${JSON.stringify({ atMs: Date.now(), processor, bun: Bun.version, rounds, results }, null, 2)}\n`,
+  );
+}
