@@ -3,7 +3,7 @@
  * Knows nothing of argv, of the environment or of the command that runs beside it.
  */
 import { randomBytes } from "node:crypto";
-import { systemClock } from "../engine/clock.ts";
+import { type Clock, systemClock } from "../engine/clock.ts";
 import { MemoryEngine } from "../engine/memory/memory-engine.ts";
 import { fromMessagePack, msgpackCodec } from "../msgpack/codec.ts";
 import { closeCodes } from "../protocol/errors.ts";
@@ -14,6 +14,7 @@ import { type CommandParts, commandTable } from "./command-table.ts";
 import type { BrokerConfig } from "./config.ts";
 import { Connections } from "./connections.ts";
 import { Dispatcher } from "./dispatcher.ts";
+import { type EndReason, Lifetime } from "./lifetime.ts";
 import { listenOnPipe } from "./pipe-listener.ts";
 import { claimRunDirectory, sweepRunDirectories } from "./run-directory.ts";
 import { Sessions } from "./sessions.ts";
@@ -24,6 +25,13 @@ export interface RunningBroker {
   readonly pipe: string;
   /** The private directory that holds the socket; removed by `stop`. */
   readonly directory: string;
+  /** The descriptor that holds the claim on the directory: a process that inherits it holds it beyond our death. */
+  readonly claim: number;
+  /** Resolves when a client says `drain`, or nobody was connected for `idleTimeoutMs`: whoever started the broker is to
+   *  `drain` and `stop` it. From then on it refuses new joiners and serves everything else. */
+  readonly endAsked: Promise<EndReason>;
+  /** Refuses new joiners, and resolves when those there are have gone, at most `graceMs` later. */
+  drain(graceMs: number): Promise<void>;
   /** Closes every connection (after a `closing` push), removes socket and directory. Idempotent. */
   stop(): Promise<void>;
 }
@@ -33,15 +41,19 @@ const epochBytes = 8;
 const codecs = { json: jsonCodec(fromMessagePack), msgpack: msgpackCodec };
 
 /** Starts a broker on a private unix socket of its own.
- *  @throws {EphemeralError} `forbidden` when the run directory is not ours alone, `unavailable` when it cannot be had,
+ *  @throws {EphemeralError} `forbidden` when the run directory is not ours alone, `unavailable` when it cannot be had, with
+ *  `NameTaken` as details when another broker has it,
  *  `bad_command` when the socket's path is too long */
-export async function startBroker(config: BrokerConfig): Promise<RunningBroker> {
-  const clock = systemClock;
+export async function startBroker(
+  config: BrokerConfig,
+  { clock = systemClock }: { readonly clock?: Clock } = {},
+): Promise<RunningBroker> {
   const { limits, secret, runRoot, log } = config;
   sweepRunDirectories(runRoot);
-  const directory = claimRunDirectory(runRoot, randomBytes(directoryNameBytes).toString("hex"));
+  const directory = claimRunDirectory(runRoot, config.name ?? randomBytes(directoryNameBytes).toString("hex"));
   const engine = new MemoryEngine({ clock, limits });
-  const sessions = new Sessions({ engine, clock, log });
+  const lifetime = new Lifetime({ clock, idleTimeoutMs: config.idleTimeoutMs, draining: () => brokerLog.draining() });
+  const sessions = new Sessions({ engine, clock, log, ended: (session) => lifetime.sessionEnded(session) });
   const authentication =
     secret === undefined ? undefined : new SecretAuthentication({ secret, endpoint: directory.pipe });
   const about = { version: brokerVersion, epoch: randomBytes(epochBytes).toString("hex"), startedAtMs: clock.nowMs() };
@@ -52,12 +64,27 @@ export async function startBroker(config: BrokerConfig): Promise<RunningBroker> 
     clock,
     sessions,
     authentication,
+    lifetime,
     about,
     dispatcher: () => dispatcher,
     connections: () => connections,
   };
-  const dispatcher = new Dispatcher({ table: commandTable(parts), log });
-  const connections = new Connections({ limits, clock, codecs, dispatcher, authentication, sessions, log });
+  const dispatcher = new Dispatcher({
+    table: commandTable(parts),
+    log,
+    isDraining: () => lifetime.state !== "running",
+  });
+  const countChanged = (open: number): void => lifetime.connectionsOpen(open);
+  const connections = new Connections({
+    limits,
+    clock,
+    codecs,
+    dispatcher,
+    authentication,
+    sessions,
+    log,
+    countChanged,
+  });
   const listener = listenOnPipe({
     pipe: directory.pipe,
     connect: (socket, peer) => connections.open(socket, { door: "pipe", pid: peer.pid }),
@@ -69,9 +96,11 @@ export async function startBroker(config: BrokerConfig): Promise<RunningBroker> 
   return {
     pipe: directory.pipe,
     directory: directory.path,
+    claim: directory.claim,
+    endAsked: lifetime.endAsked,
+    drain: (graceMs) => lifetime.drain(graceMs),
     async stop() {
-      dispatcher.isDraining = true;
-      brokerLog.draining();
+      lifetime.stop();
       connections.closeAll(closeCodes.shutdown, "the broker ends");
       listener.stop();
       sessions.endAll();

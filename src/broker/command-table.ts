@@ -3,14 +3,17 @@ import type { SecretAuthentication } from "./auth.ts";
 import type { CommandTable } from "./dispatcher.ts";
 import { type AdminParts, adminRows } from "./handlers/admin.ts";
 import { leaseRows } from "./handlers/leases.ts";
+import { lifetimeRows } from "./handlers/lifetime.ts";
 import { onceRows } from "./handlers/once.ts";
 import { sessionRows } from "./handlers/sessions.ts";
 import { valueRows } from "./handlers/values.ts";
+import type { Lifetime } from "./lifetime.ts";
 
 /** What handlers need of the broker. */
 export interface CommandParts extends AdminParts {
   /** Undefined where no secret is asked for. */
   readonly authentication: SecretAuthentication | undefined;
+  readonly lifetime: Lifetime;
 }
 
 export function commandTable(parts: CommandParts): CommandTable {
@@ -20,5 +23,6 @@ export function commandTable(parts: CommandParts): CommandTable {
     ...onceRows(parts),
     ...sessionRows(parts),
     ...adminRows(parts),
+    ...lifetimeRows(parts),
   };
 }

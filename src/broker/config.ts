@@ -4,11 +4,16 @@
  */
 import { EphemeralError } from "../protocol/errors.ts";
 import { assertLimits, defaultLimits, type Limits } from "../protocol/limits.ts";
+import { assertBrokerName } from "./broker-name.ts";
 import type { Log } from "./log.ts";
 
 export interface BrokerConfig {
   /** Folder that holds the run directories of this user; made private when missing. */
   readonly runRoot: string;
+  /** By which others find this broker; undefined takes one by chance. One living broker of this user has it. */
+  readonly name: string | undefined;
+  /** How long the broker may be without a connection before it asks to be ended; 0 for as long as it takes. */
+  readonly idleTimeoutMs: number;
   /** Shared by every client that may talk to this broker; undefined admits every process of this user. */
   readonly secret: string | undefined;
   /** The time to live of what is stored without one, where that is allowed. */
@@ -37,6 +42,14 @@ export function brokerConfig(options: BrokerOptions & { readonly runRoot: string
       "Cannot start broker: the secret is empty; give one or leave the option out",
     );
   }
+  if (options.name !== undefined) assertBrokerName(options.name);
+  const idleTimeoutMs = options.idleTimeoutMs ?? 0;
+  if (!Number.isSafeInteger(idleTimeoutMs) || idleTimeoutMs < 0) {
+    throw new EphemeralError(
+      "bad_command",
+      `Cannot start broker: idle timeout is ${idleTimeoutMs} ms, wanted 0 (never) or more`,
+    );
+  }
   const limits: Limits = Object.freeze({ ...defaultLimits, ...options.limits });
   assertLimits(limits);
   const ttlMs = options.defaultTtlMs ?? defaultTtlMs;
@@ -48,6 +61,8 @@ export function brokerConfig(options: BrokerOptions & { readonly runRoot: string
   }
   return Object.freeze({
     runRoot: options.runRoot,
+    name: options.name,
+    idleTimeoutMs,
     secret: options.secret,
     defaultTtlMs: ttlMs,
     requireTtl: options.requireTtl ?? true,

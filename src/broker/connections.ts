@@ -9,7 +9,11 @@ import type { Sessions } from "./sessions.ts";
 import type { Socket } from "./socket.ts";
 import { addTallies, emptyTally, type Tally } from "./tally.ts";
 
-export type ConnectionsParts = Omit<ConnectionParts, "disconnected"> & { readonly sessions: Sessions };
+export type ConnectionsParts = Omit<ConnectionParts, "disconnected"> & {
+  readonly sessions: Sessions;
+  /** Told how many connections are open, whenever that changes. */
+  readonly countChanged: (open: number) => void;
+};
 
 export class Connections {
   readonly #parts: ConnectionsParts;
@@ -65,6 +69,7 @@ export class Connections {
     this.#open.add(connection);
     this.#openedCount++;
     sessions.carry(session, connection);
+    this.#parts.countChanged(this.#open.size);
     log?.debug("connection opened", { session: session.id, door: peer.door, pid: peer.pid, open: this.#open.size });
     return connection;
   }
@@ -87,6 +92,7 @@ export class Connections {
     this.#tallyOfClosed = addTallies(this.#tallyOfClosed, connection.tally);
     if (this.#parts.log !== undefined) tellClosed(this.#parts.log, { connection, nowMs: this.#parts.clock.nowMs() });
     this.#parts.sessions.disconnected(connection.session, connection);
+    this.#parts.countChanged(this.#open.size);
   }
 }
 

@@ -14,7 +14,7 @@ import type { Session } from "./session.ts";
 export interface Row<Name extends CommandName> {
   /** `anyone` may say it before it has proved to know the secret; else `admitted`. */
   readonly access: "anyone" | "admitted";
-  /** Whether a draining broker still serves it: what looks, lets go or finishes. */
+  /** Whether a draining broker still serves it, as it does all that those who joined its run may need. */
   readonly whileDraining: "served" | "refused";
   readonly handle: (request: Request<Name>, invocation: Invocation) => Awaitable<Reply<Name>>;
 }
@@ -41,16 +41,26 @@ export class Dispatcher {
   readonly #counts = new Map<string, CommandCount>();
   readonly #refusals = new Map<ErrorCode, number>();
   readonly #log: Log | undefined;
+  readonly #isDraining: () => boolean;
   /** Undefined unless every command is to be told. */
   readonly #commandLog: CommandLog | undefined;
-  isDraining = false;
 
-  constructor(options: { readonly table: CommandTable; readonly log: Log | undefined }) {
-    const { table, log } = options;
+  constructor(options: {
+    readonly table: CommandTable;
+    readonly log: Log | undefined;
+    /** Whether the broker is about to end. */
+    readonly isDraining: () => boolean;
+  }) {
+    const { table, log, isDraining } = options;
     this.#table = table;
     this.#log = log;
+    this.#isDraining = isDraining;
     this.#commandLog = log?.isDebugging ? new CommandLog(log) : undefined;
     for (const action of Object.keys(options.table)) this.#counts.set(action, { total: 0, errors: 0 });
+  }
+
+  get isDraining(): boolean {
+    return this.#isDraining();
   }
 
   get counts(): ReadonlyMap<string, Readonly<CommandCount>> {

@@ -30,13 +30,21 @@ interface Place {
 export class Sessions {
   readonly #engine: Engine;
   readonly #clock: Clock;
+  readonly #ended: (session: Session) => void;
   readonly #log: SessionLog | undefined;
   readonly #alive = new Map<string, Place>();
   #given = 0;
 
-  constructor(options: { readonly engine: Engine; readonly clock: Clock; readonly log: Log | undefined }) {
+  constructor(options: {
+    readonly engine: Engine;
+    readonly clock: Clock;
+    readonly log: Log | undefined;
+    /** Told of each session that has ended. */
+    readonly ended: (session: Session) => void;
+  }) {
     this.#engine = options.engine;
     this.#clock = options.clock;
+    this.#ended = options.ended;
     this.#log = options.log && new SessionLog(options.log);
   }
 
@@ -126,5 +134,6 @@ export class Sessions {
     this.#alive.delete(session.id);
     this.#log?.ending(session, { engine: this.#engine, nowMs: this.#clock.nowMs() });
     void this.#engine.endSession(session);
+    this.#ended(session);
   }
 }

@@ -200,6 +200,10 @@ export interface CommandMap {
   health: { request: Record<never, never>; reply: Health };
   metrics: { request: Record<never, never>; reply: { readonly metrics: string; readonly format: "prometheus" } };
   ps: { request: Record<never, never>; reply: { readonly sessions: readonly SessionInfo[] } };
+  /** Until its session ends, a broker that is about to end waits for it, for as long as it was told to. */
+  join: { request: Record<never, never>; reply: { readonly joiners: number } };
+  /** Asks whoever started the broker to end it, and the command it runs beside it first. */
+  drain: { request: Record<never, never>; reply: { readonly joiners: number } };
 }
 
 export type CommandName = keyof CommandMap;

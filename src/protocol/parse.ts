@@ -71,6 +71,8 @@ const parsers: Parsers = {
   health: parseNothing,
   metrics: parseNothing,
   ps: parseNothing,
+  join: parseNothing,
+  drain: parseNothing,
 };
 
 /** The command's id when it can be read, so that even a refusal can carry it. */

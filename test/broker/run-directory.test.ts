@@ -167,7 +167,8 @@ describe("claimRunDirectory()", () => {
     expect(await other.said).toBe("held");
     const error = refusal(() => claimRunDirectory(parent.root, "a"));
     expect(error.code).toBe("unavailable");
-    expect(error.message).toContain('another one holds the name "a"');
+    expect(error.message).toContain(`the name "a" is held by another one, process ${other.pid} (`);
+    expect(error.details).toEqual({ name: "a", pid: other.pid, isEnding: false });
     expect(fs.readdirSync(join(parent.root, "a"))).toEqual(["lock"]);
 
     fs.writeFileSync(join(parent.root, "a", "sock"), "");

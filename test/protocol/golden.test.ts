@@ -97,6 +97,8 @@ describe("golden conversation", () => {
       health: true,
       metrics: true,
       ps: true,
+      join: true,
+      drain: true,
     };
     const all = [...conversations.values()].flat().join("\n");
     expect(Object.keys(commands).filter((action) => !all.includes(`"action":"${action}"`))).toEqual([]);

@@ -125,6 +125,8 @@ const grammars: Readonly<Record<CommandName, Grammar>> = {
   health: nothing,
   metrics: nothing,
   ps: nothing,
+  join: nothing,
+  drain: nothing,
 };
 
 describe.each(Object.entries(grammars))("parseCommand() of %s", (action, { full, least, wrong }) => {

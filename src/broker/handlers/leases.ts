@@ -13,7 +13,7 @@ export function leaseRows({ engine, config }: LeasesParts): Rows<"lease" | "rele
   return {
     lease: {
       access: "admitted",
-      whileDraining: "refused",
+      whileDraining: "served",
       handle: ({ key, workerId, ttl, size, waitMs = 0, scope }, invocation) => {
         const ttlMs = ttl ?? (scope === "session" ? undefined : config.defaultTtlMs);
         const lease = engine.lease({ key, workerId, ttlMs, size, scope }, invocation.waiting(waitMs));

@@ -14,7 +14,7 @@ export function onceRows({ engine, config }: OnceParts): Rows<"once" | "once.res
   return {
     once: {
       access: "admitted",
-      whileDraining: "refused",
+      whileDraining: "served",
       handle: ({ key, waitMs = 0 }, invocation) => {
         const outcome = engine.once(key, invocation.waiting(waitMs));
         return outcome instanceof Promise ? outcome.then(onceReply) : onceReply(outcome);

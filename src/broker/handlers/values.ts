@@ -16,7 +16,7 @@ export function valueRows({ engine, config }: ValuesParts): Rows<"set" | "get" |
   return {
     set: {
       access: "admitted",
-      whileDraining: "refused",
+      whileDraining: "served",
       handle: (request, { codec }) =>
         engine.set({
           key: request.key,
