@@ -4,7 +4,7 @@
  */
 import type { ArgDef, ArgsDef } from "citty";
 import { usageError } from "./failure.ts";
-import { suggestionFor } from "./suggestion.ts";
+import { suggestionFor } from "../protocol/suggestion.ts";
 
 export interface ScanOptions {
   /** For messages: the command's name. */

@@ -2,7 +2,7 @@
  * "Did you mean": near misses find their word, others find nothing.
  */
 import { expect, test } from "bun:test";
-import { suggestionFor } from "../../src/cli/suggestion.ts";
+import { suggestionFor } from "../../src/protocol/suggestion.ts";
 
 const flags = ["--wait", "--pipe", "--secret", "--timeout", "--json", "--items-max"];
 
