@@ -114,6 +114,11 @@ export class Connection implements Carrier {
 
   /** Takes what the socket brought. Nothing in it can do more than end this connection. */
   receive(chunk: Uint8Array): void {
+    this.#receivedBytes += chunk.length;
+    this.#take(chunk);
+  }
+
+  #take(chunk: Uint8Array): void {
     if (this.#state === "closing" || this.#state === "closed") return;
     if (this.#state === "paused") {
       this.#heldBytes.push(chunk.slice());
@@ -121,7 +126,6 @@ export class Connection implements Carrier {
     }
     try {
       const taken = this.#decoder.push(chunk, this.#receiveFrame);
-      this.#receivedBytes += taken;
       // Assigned by what the frames did; the compiler still believes "open".
       const state = this.#state as string;
       if (taken < chunk.length && state === "paused") this.#heldBytes.push(chunk.slice(taken));
@@ -268,7 +272,7 @@ export class Connection implements Carrier {
     const held = this.#heldBytes;
     this.#heldBytes = [];
     this.#commands.goOn();
-    for (const bytes of held) this.receive(bytes);
+    for (const bytes of held) this.#take(bytes);
     // Assigned by what was received; the compiler still believes "open".
     if ((this.#state as string) === "open") this.#socket.resume();
   }

@@ -23,7 +23,6 @@ export type LogEvent =
   | "session resumed"
   | "session lingering"
   | "session ended"
-  | "session freed"
   | "command waits"
   | "command done"
   | "command refused"

@@ -6,7 +6,7 @@ import { openSync } from "node:fs";
 import { configureSync, getJsonLinesFormatter, getLogfmtFormatter, getLogger, type Sink } from "@logtape/logtape";
 import { EphemeralError } from "../protocol/errors.ts";
 import { MiB } from "../protocol/limits.ts";
-import type { Log, LogLevel } from "./log.ts";
+import type { Log, LogFields, LogLevel } from "./log.ts";
 import { LogWriter } from "./log-writer.ts";
 
 export interface LogOptions {
@@ -44,14 +44,19 @@ export function openLog({ level, format, file }: LogOptions): Log {
   const logger = getLogger(category);
   const log: Log = {
     isDebugging: level === "debug",
-    debug: (event, fields) => logger.debug(event, fields),
-    info: (event, fields) => logger.info(event, fields),
-    warning: (event, fields) => logger.warning(event, fields),
-    error: (event, fields) => logger.error(event, fields),
+    debug: (event, fields) => logger.debug(event, present(fields)),
+    info: (event, fields) => logger.info(event, present(fields)),
+    warning: (event, fields) => logger.warning(event, present(fields)),
+    error: (event, fields) => logger.error(event, present(fields)),
     nowUs: () => Math.floor(Bun.nanoseconds() / 1000),
     flush: () => writer.flush(),
   };
   return log;
+}
+
+/** Text would say "undefined". */
+function present(fields: LogFields): Record<string, unknown> {
+  return Object.fromEntries(Object.entries(fields).filter(([, field]) => field !== undefined));
 }
 
 function openFile(file: string): number {

@@ -1,12 +1,13 @@
 /**
- * Sessions in the log: begun, resumed, lingering, ended, and what their end freed. An anonymous session that held nothing
- * is told at `debug` only: the seed's clients make one for every request.
+ * Sessions in the log: begun, resumed, lingering, ended, and what they held then: all of it is free now, but for leases of
+ * scope "ttl", which go on until their time is over. An anonymous session that held nothing is told at `debug` only: the
+ * seed's clients make one for every request.
  */
 import type { Engine, HeldBySession } from "../engine/engine.ts";
 import type { Log, LogFields } from "./log.ts";
 import type { Session } from "./session.ts";
 
-/** Names of freed things in one event; what is past it is only counted. */
+/** Names of held things in one event; what is past it is only counted. */
 const namesMax = 20;
 
 export class SessionLog {
@@ -37,8 +38,10 @@ export class SessionLog {
 
   #ended(session: Session, { about, held }: { about: LogFields; held: readonly HeldBySession[] }): void {
     if (held.length === 0 && session.isAnonymous) this.#log.debug("session ended", about);
-    else this.#log.info("session ended", { ...about, freed: counted(held) });
-    if (held.length > 0 && this.#log.isDebugging) this.#log.debug("session freed", { ...about, names: named(held) });
+    else {
+      const names = this.#log.isDebugging && held.length > 0 ? named(held) : undefined;
+      this.#log.info("session ended", { ...about, held: counted(held), names });
+    }
   }
 }
 

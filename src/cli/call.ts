@@ -20,6 +20,11 @@ export const clientFlags = {
     valueHint: "SECRET",
     description: "The broker's secret; others can read it in ps, so better set EPHEMERAL_SECRET",
   },
+  "secret-file": {
+    type: "string",
+    valueHint: "PATH",
+    description: "A file of yours alone with the secret (default: EPHEMERAL_SECRET_FILE)",
+  },
   timeout: {
     type: "string",
     valueHint: "DURATION",

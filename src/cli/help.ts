@@ -101,6 +101,7 @@ function flagRows(name: string, definition: ArgDef): string[][] {
 const clientVariables = [
   ["EPHEMERAL_PIPE", "The broker's socket"],
   ["EPHEMERAL_SECRET", "The broker's secret; CLIENT_SECRET wins over it"],
+  ["EPHEMERAL_SECRET_FILE", "As --secret-file"],
   ["EPHEMERAL_LABEL", "Who asks, as ephemeral ps shows it"],
   ["CLIENT_TIMEOUT", "As --timeout"],
 ] as const;

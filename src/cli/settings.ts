@@ -3,6 +3,7 @@
  * A flag beats EPHEMERAL_*, which beats the seed's names. What cannot be read is refused, never replaced by a default.
  */
 import { HintedError, howToStart, usageError } from "./failure.ts";
+import { findSecret } from "./secret.ts";
 import { countUnit, durationUnit, type Unit } from "./units.ts";
 
 export type Environment = Readonly<Record<string, string | undefined>>;
@@ -65,10 +66,19 @@ export function quoted(text: string): string {
   return JSON.stringify(text.length > 40 ? `${text.slice(0, 40)}…` : text);
 }
 
-/** A secret that is there and empty is a mistake, most likely an unset variable in a script; never "no secret". */
-export function readSecret(given: Given | undefined): string | undefined {
-  if (given === undefined || given.text !== "") return given?.text;
-  throw usageError(`Cannot use the secret: ${given.from} is empty`, `Give ${given.from} a value, or leave it out`);
+const truths = new Map([
+  ["true", true],
+  ["1", true],
+  ["yes", true],
+  ["false", false],
+  ["0", false],
+  ["no", false],
+]);
+
+export function readTruth(given: Given): boolean {
+  const truth = truths.get(given.text.toLowerCase());
+  if (truth !== undefined) return truth;
+  throw usageError(`Cannot read ${given.from}: wanted true or false, got ${quoted(given.text)}`, correctionOf(given));
 }
 
 /** What a command that talks to a broker needs.
@@ -76,7 +86,7 @@ export function readSecret(given: Given | undefined): string | undefined {
 export function clientSettings(flags: Flags, environment: Environment): ClientSettings {
   const sources = { flags, environment };
   const pipe = findGiven("pipe", ["EPHEMERAL_PIPE"], sources);
-  const secret = readSecret(findGiven("secret", ["CLIENT_SECRET", "EPHEMERAL_SECRET"], sources));
+  const secret = findSecret(sources, "client");
   const timeout = findGiven("timeout", ["CLIENT_TIMEOUT"], sources);
   const timeoutMs = timeout === undefined ? 5000 : readNumber(timeout, durationUnit);
   if (timeoutMs === 0)

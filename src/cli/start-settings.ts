@@ -4,23 +4,28 @@
  */
 import { statSync } from "node:fs";
 import { type BrokerConfig, type BrokerOptions, brokerConfig } from "../broker/config.ts";
+import type { LogOptions } from "../broker/logtape-log.ts";
 import type { Limits } from "../protocol/limits.ts";
 import { bounds } from "./bounds.ts";
 import { usageError } from "./failure.ts";
+import { logSettings } from "./log-settings.ts";
+import { findSecret } from "./secret.ts";
 import {
   correctionOf,
   type Environment,
   type Flags,
   findGiven,
-  quoted,
   readNumber,
-  readSecret,
+  readTruth,
   type Sources,
 } from "./settings.ts";
 import { durationUnit } from "./units.ts";
 
 export interface StartSettings {
+  /** Complete but for the log, which is not open yet. */
   readonly config: BrokerConfig;
+  /** Undefined for none. */
+  readonly log: LogOptions | undefined;
   /** How long the command may take to end once it was told to. */
   readonly graceMs: number;
   /** The command's environment, without the pipe, which is not known yet. */
@@ -31,7 +36,8 @@ export interface StartSettings {
  *  @throws {HintedError} `bad_command` naming the flag or variable that cannot be */
 export function startSettings(flags: Flags, environment: Environment): StartSettings {
   const sources = { flags, environment };
-  const secret = readSecret(findGiven("secret", ["EPHEMERAL_SECRET", "BROKER_SECRET"], sources));
+  const secret = findSecret(sources, "broker");
+  const { log, heartbeatMs } = logSettings(sources);
   const grace = findGiven("grace", ["EPHEMERAL_GRACE"], sources);
   const defaultTtl = findGiven("default-ttl", ["EPHEMERAL_DEFAULT_TTL", "BROKER_DEFAULT_TTL"], sources);
   const requireTtl = readRequireTtl(sources);
@@ -40,10 +46,12 @@ export function startSettings(flags: Flags, environment: Environment): StartSett
     ...(secret === undefined ? {} : { secret }),
     ...(defaultTtl === undefined ? {} : { defaultTtlMs: readNumber(defaultTtl, durationUnit) }),
     ...(requireTtl === undefined ? {} : { requireTtl }),
+    ...(heartbeatMs === undefined ? {} : { heartbeatMs }),
     limits: readLimits(sources),
   };
   return {
     config: checkedConfig(options),
+    log,
     graceMs: grace === undefined ? 10_000 : readNumber(grace, durationUnit),
     environment: commandEnvironment(environment, secret),
   };
@@ -63,26 +71,11 @@ function readLimits(sources: Sources): Partial<Limits> {
   return limits;
 }
 
-const truths = new Map([
-  ["true", true],
-  ["1", true],
-  ["yes", true],
-  ["false", false],
-  ["0", false],
-  ["no", false],
-]);
-
 function readRequireTtl({ flags, environment }: Sources): boolean | undefined {
   const typed = flags["require-ttl"];
   if (typeof typed === "boolean") return typed;
   const given = findGiven("require-ttl", ["EPHEMERAL_REQUIRE_TTL", "BROKER_REQUIRE_TTL"], { flags: {}, environment });
-  if (given === undefined) return undefined;
-  const truth = truths.get(given.text.toLowerCase());
-  if (truth !== undefined) return truth;
-  throw usageError(
-    `Cannot read ${given.from}: wanted true or false, got ${quoted(given.text)}`,
-    `Correct ${given.from}, or unset it`,
-  );
+  return given === undefined ? undefined : readTruth(given);
 }
 
 /** Bounds that contradict each other are the caller's mistake here, though a broken invariant inside a broker. */

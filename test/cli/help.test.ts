@@ -83,6 +83,7 @@ Flags
   --wait DURATION     How long to wait for it; forever waits until it is there
   --pipe PATH         The broker's socket (default: EPHEMERAL_PIPE)
   --secret SECRET     The broker's secret; others can read it in ps, so better set EPHEMERAL_SECRET
+  --secret-file PATH  A file of yours alone with the secret (default: EPHEMERAL_SECRET_FILE)
   --timeout DURATION  How long the broker may take to answer (default: 5s)
   --json              Print one JSON document, failures too (on stderr)
 
@@ -93,12 +94,13 @@ Examples
       take one member of a JSON value
 
 Environment
-  EPHEMERAL_PIPE    The broker's socket
-  EPHEMERAL_SECRET  The broker's secret; CLIENT_SECRET wins over it
-  EPHEMERAL_LABEL   Who asks, as ephemeral ps shows it
-  CLIENT_TIMEOUT    As --timeout
-  NO_COLOR          No colours, also on a terminal
-  FORCE_COLOR       Colours, also into a pipe
+  EPHEMERAL_PIPE         The broker's socket
+  EPHEMERAL_SECRET       The broker's secret; CLIENT_SECRET wins over it
+  EPHEMERAL_SECRET_FILE  As --secret-file
+  EPHEMERAL_LABEL        Who asks, as ephemeral ps shows it
+  CLIENT_TIMEOUT         As --timeout
+  NO_COLOR               No colours, also on a terminal
+  FORCE_COLOR            Colours, also into a pipe
 
 Exit status
   0   Done

@@ -2,9 +2,13 @@
  * The page of start: a broker for as long as a command runs.
  */
 import type { StringArgDef } from "citty";
+import type { Log } from "../../broker/log.ts";
+import type { LogOptions } from "../../broker/logtape-log.ts";
 import { EphemeralError } from "../../protocol/errors.ts";
 import { bounds } from "../bounds.ts";
 import { HintedError } from "../failure.ts";
+import { idleVariables, idleVariablesIn } from "../idle-variables.ts";
+import { logFlags, logVariables } from "../log-settings.ts";
 import { definePage } from "../page.ts";
 import { processEnvironment } from "../settings.ts";
 import { startSettings } from "../start-settings.ts";
@@ -38,6 +42,7 @@ export const startPage = definePage({
   environment: [
     ["EPHEMERAL_PIPE", "Set for the command: the broker's socket"],
     ["EPHEMERAL_SECRET", "The broker's secret; else BROKER_SECRET. Set for the command when there is one"],
+    ["EPHEMERAL_SECRET_FILE", "As --secret-file"],
     ["EPHEMERAL_GRACE", "As --grace"],
     ["EPHEMERAL_DEFAULT_TTL", "As --default-ttl; else BROKER_DEFAULT_TTL"],
     ["EPHEMERAL_REQUIRE_TTL", "true or false; else BROKER_REQUIRE_TTL"],
@@ -45,6 +50,8 @@ export const startPage = definePage({
       ours,
       seeds === undefined ? `As --${flag}` : `As --${flag}; else ${seeds}`,
     ]),
+    ...logVariables,
+    ...idleVariables.map(({ name, reason }): readonly [string, string] => [name, `No effect: ${reason}`]),
     ["XDG_RUNTIME_DIR", "Where run directories are made; else the temporary directory (TMPDIR)"],
   ],
   args: {
@@ -58,6 +65,11 @@ export const startPage = definePage({
       valueHint: "SECRET",
       description: "What clients must know; others can read it in ps, so better set EPHEMERAL_SECRET",
     },
+    "secret-file": {
+      type: "string",
+      valueHint: "PATH",
+      description: "A file of yours alone that holds the secret",
+    },
     "default-ttl": {
       type: "string",
       valueHint: "DURATION",
@@ -68,18 +80,30 @@ export const startPage = definePage({
       description: "Refuse to store without a time to live (the default)",
       negativeDescription: "Give --default-ttl to what is stored without one",
     },
+    ...logFlags,
     ...boundFlags,
   },
   async perform(args) {
     const settings = startSettings(args, processEnvironment);
+    const log = settings.log && (await openedLog(settings.log));
     const { start } = await import("../start.ts");
     try {
-      await start({ ...settings, command: args._ });
+      await start({ ...settings, config: { ...settings.config, log }, command: args._ });
     } catch (error) {
       throw explained(error, settings.config.runRoot);
     }
   },
 });
+
+/** Opens the log and begins it with what was set in vain. */
+async function openedLog(options: LogOptions): Promise<Log> {
+  const { openLog } = await import("../../broker/logtape-log.ts");
+  const log = openLog(options);
+  for (const { name, reason } of idleVariablesIn(processEnvironment)) {
+    log.info("setting has no effect", { setting: name, reason });
+  }
+  return log;
+}
 
 /** A broker that cannot start lacks a place of its own, more often than not. */
 function explained(error: unknown, runRoot: string): unknown {
