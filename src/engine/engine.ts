@@ -7,7 +7,7 @@
  * Expiry: a deadline counts from the instant it passes by the engine's clock, before any sweep.
  * Death: `endSession` frees all that the session held, and hands it on, before it returns.
  */
-import type { EncodedValue, Hold, LeaseScope, ListedItem, WaitMs } from "../protocol/commands.ts";
+import type { EncodedValue, Hold, KeyEvent, LeaseScope, ListedItem, WaitMs } from "../protocol/commands.ts";
 import type { EphemeralError } from "../protocol/errors.ts";
 
 export type Awaitable<T> = T | Promise<T>;
@@ -40,6 +40,29 @@ export interface SetRequest {
   readonly compressed: boolean;
   readonly if?: "absent" | "present" | undefined;
   readonly version?: number | undefined;
+  /** The session whose end ends the key too; undefined for none. Each set decides anew. */
+  readonly owner?: Caller | undefined;
+}
+
+export interface GetRequest {
+  readonly key: string;
+  /** Whether the key gets the time to live it was last given once more, from now on. */
+  readonly refresh?: boolean | undefined;
+}
+
+export interface TouchRequest {
+  readonly key: string;
+  readonly ttlMs: number;
+}
+
+export interface IncrRequest {
+  readonly key: string;
+  /** Any finite number; integers add up exactly. */
+  readonly by: number;
+  /** Undefined: a key that exists keeps its deadline. */
+  readonly ttlMs: number | undefined;
+  /** What a new key lives when `ttlMs` says nothing; undefined refuses to make one then. */
+  readonly ttlMsIfNew: number | undefined;
 }
 
 export interface StoredValue {
@@ -132,7 +155,16 @@ export interface Engine {
 
   /** Reads `key`; with `waitMs` waits until somebody sets it. All waiters of a key get the value.
    *  @throws {EphemeralError} `not_found`, `expired` for 30 s after the deadline, `timeout`, `cancelled`, `too_many_commands` */
-  get(key: string, waiting: Waiting): Awaitable<StoredValue>;
+  get(request: GetRequest, waiting: Waiting): Awaitable<StoredValue>;
+
+  /** Gives `key` a new time to live from now on; its value and version stay.
+   *  @throws {EphemeralError} `not_found`, `expired` for 30 s after the deadline */
+  touch(request: TouchRequest): Awaitable<{ readonly expiresAtMs: number }>;
+
+  /** Adds `by` to the number under `key`; a key that is absent is made, and stands at `by`. Owner and, unless `ttlMs` says
+   *  otherwise, deadline stay. Adding is atomic; a sum beyond ±(2^53−1), where numbers stop being exact, is refused.
+   *  @throws {EphemeralError} `not_a_number` for a value that is none, and for such a sum, `ttl_required`, `max_items` */
+  incr(request: IncrRequest): Awaitable<{ readonly value: number; readonly version: number }>;
 
   /** @throws {EphemeralError} `version_mismatch` */
   del(key: string, version: number | undefined): Awaitable<{ readonly deleted: boolean }>;
@@ -167,14 +199,20 @@ export interface Engine {
    *  @throws {EphemeralError} `not_owner` when `fence` does not lead */
   onceReject(rejection: OnceRejection): Awaitable<void>;
 
-  /** Frees everything `caller` holds in the session's name and ends its waits, handing on what others wait for. */
+  /** Frees everything `caller` holds in the session's name, deletes the keys it owns and ends its waits, handing on what
+   *  others wait for. */
   endSession(caller: Caller): Awaitable<void>;
 
-  /** What `sessionId` was granted and holds, oldest first: leaderships, and leases of either scope (one of scope "ttl" is
-   *  nobody's once the session has ended). */
+  /** What `sessionId` was granted and holds, oldest first: leaderships, leases of either scope (one of scope "ttl" is
+   *  nobody's once the session has ended), and the keys it owns. */
   holdsOf(sessionId: string): Awaitable<readonly HeldBySession[]>;
   /** What `sessionId` waits for, oldest first. */
   waitsOf(sessionId: string): Awaitable<readonly WaitInfo[]>;
+
+  /** Tells `listener`, the only one, what becomes of keys from now on, in the order it happens; undefined tells nobody. A
+   *  version is told of at most twice: as it is set and as it ends; a version replaced by another ends untold. New deadlines
+   *  are not told. Called in the middle of commands: it must not throw, nor call the engine; it only notes. */
+  observe(listener: ((event: KeyEvent) => void) | undefined): void;
 
   stats(): Awaitable<EngineStats>;
 

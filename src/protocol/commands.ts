@@ -222,6 +222,15 @@ export interface ClosingPush {
   readonly reason: string;
   readonly retryAfterMs?: number;
 }
+
+export type KeyEventKind = "set" | "del" | "expired";
+
+/** What has become of a key. `version` is the one it stands at, or stood at last. */
+export interface KeyEvent {
+  readonly key: string;
+  readonly event: KeyEventKind;
+  readonly version: number;
+}
 export type Push = ClosingPush;
 
 /** A refused command, as it stands on the wire. */

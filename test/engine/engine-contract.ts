@@ -3,7 +3,10 @@
  */
 import { describe } from "bun:test";
 import type { EngineFactory } from "./contract/actor.ts";
+import { countersContract } from "./contract/counters.ts";
+import { keyEventsContract } from "./contract/key-events.ts";
 import { leasesContract } from "./contract/leases.ts";
+import { lifetimesContract } from "./contract/lifetimes.ts";
 import { onceContract } from "./contract/once.ts";
 import { sessionsContract } from "./contract/sessions.ts";
 import { valuesContract } from "./contract/values.ts";
@@ -12,6 +15,9 @@ import { waitsContract } from "./contract/waits.ts";
 export function engineContract(name: string, create: EngineFactory): void {
   describe(name, () => {
     valuesContract(create);
+    lifetimesContract(create);
+    countersContract(create);
+    keyEventsContract(create);
     waitsContract(create);
     leasesContract(create);
     onceContract(create);

@@ -46,9 +46,24 @@ const step = fc.oneof(
       key: itemKey,
       ttlMs,
       if: fc.constantFrom(undefined, undefined, "absent", "present"),
+      owner: fc.option(session, { nil: undefined }),
+      text: fc.constantFrom(undefined, '"text"', "9007199254740990"),
     }),
   },
-  { weight: 3, arbitrary: fc.record({ action: fc.constant("get"), session, key: itemKey, waitMs }) },
+  {
+    weight: 3,
+    arbitrary: fc.record({ action: fc.constant("get"), session, key: itemKey, waitMs, refresh: fc.boolean() }),
+  },
+  { weight: 1, arbitrary: fc.record({ action: fc.constant("touch"), key: itemKey, ttlMs }) },
+  {
+    weight: 3,
+    arbitrary: fc.record({
+      action: fc.constant("incr"),
+      key: itemKey,
+      by: fc.constantFrom(1, -3, 0.5),
+      incrTtlMs: fc.option(ttlMs, { nil: undefined }),
+    }),
+  },
   { weight: 1, arbitrary: fc.record({ action: fc.constant("del"), key: itemKey }) },
   {
     weight: 8,
@@ -90,17 +105,24 @@ class Pair {
   readonly engine = new MemoryEngine({ clock: this.clock, limits });
   readonly naive = new NaiveEngine(this.clock, limits);
   readonly outcomes = new Map<number, Outcome>();
+  readonly events: string[] = [];
   /** The cancel function of every command that waited. */
   readonly #cancels: { readonly command: number; readonly cancel: NonNullable<WaitHandle["cancel"]> }[] = [];
   /** The number that was granted with each fence. */
   readonly #numbers = new Map<number, unknown>();
   #command = 0;
 
+  constructor() {
+    this.engine.observe(({ key, event, version }) => this.events.push(`${event} ${key} ${version}`));
+  }
+
   apply(step: Step): void {
     const command = this.#command++;
     if ("session" in step && "waitMs" in step) this.#ask(step, command);
     else if (step.action === "set") this.#set(step, command);
     else if (step.action === "del") this.#del(step, command);
+    else if (step.action === "touch") this.#touch(step, command);
+    else if (step.action === "incr") this.#incr(step, command);
     else if (step.action === "release") this.#release(step, command);
     else if (step.action === "resolve" || step.action === "reject") this.#endTurn(step, command);
     else if (step.action === "cancel") this.#cancel(step.nth);
@@ -132,6 +154,9 @@ class Pair {
     naive.sweep();
     await new Promise((resolve) => setImmediate(resolve));
     expect(Object.fromEntries(this.outcomes)).toEqual(Object.fromEntries(naive.outcomes));
+    expect(this.events).toEqual(naive.events);
+    this.events.length = 0;
+    naive.events.length = 0;
     this.outcomes.clear();
     naive.outcomes.clear();
     expect({ items, leases, onces, waits, itemsExpired, leasesExpired }).toEqual({
@@ -151,7 +176,10 @@ class Pair {
   assertSingleHolders(): void {
     const held = sessionIds
       .flatMap((id) => this.engine.holdsOf(id))
-      .map((hold) => (hold.kind === "lease" ? `${hold.id}#${this.#numbers.get(hold.fence)}` : hold.id));
+      .map((hold) => {
+        const name = hold.kind === "lease" ? `${hold.id}#${this.#numbers.get(hold.fence)}` : hold.id;
+        return `${hold.kind} ${name}`;
+      });
     expect(held.length).toBe(new Set(held).size);
   }
 
@@ -169,7 +197,12 @@ class Pair {
       })),
       ...turns.map((t) => ({ kind: "once" as const, id: t.key, fence: t.fence, sinceAtMs: t.sinceAtMs })),
     ];
-    expect(engine.holdsOf(id)).toEqual(holds.sort((a, b) => a.fence - b.fence));
+    holds.sort((a, b) => a.fence - b.fence);
+    const keys = naive.ownedBy(id).map((item) => {
+      return { kind: "key" as const, id: item.key, version: item.version, sinceAtMs: item.sinceAtMs };
+    });
+    const all = [...holds, ...keys].sort((a, b) => a.sinceAtMs - b.sinceAtMs);
+    expect(engine.holdsOf(id)).toEqual(all);
     const waits = naive.waits.filter((wait) => wait.session === id);
     expect(engine.waitsOf(id)).toEqual(waits.map(({ action, key, sinceAtMs }) => ({ action, key, sinceAtMs })));
   }
@@ -180,7 +213,8 @@ class Pair {
     const asking = { command, session: step.session, waitMs };
     const waiting: Waiting = { caller: { id: step.session, label: undefined }, waitMs, handle: {} };
     if (step.action === "get") {
-      this.#record(command, naive.get(key, asking), () => engine.get(key, waiting));
+      const { refresh } = step;
+      this.#record(command, naive.get({ key, refresh }, asking), () => engine.get({ key, refresh }, waiting));
     } else if (step.action === "once") {
       this.#record(command, naive.once(key, asking), () => engine.once(key, waiting));
     } else {
@@ -193,8 +227,20 @@ class Pair {
   }
 
   #set(step: Extract<Step, { action: "set" }>, command: number): void {
-    const request = { key: step.key, value: `${command}`, ttlMs: step.ttlMs, if: step.if };
-    this.#record(command, this.naive.set(request), () => this.engine.set({ ...request, compressed: false }));
+    const { key, ttlMs, owner } = step;
+    const request = { key, value: step.text ?? `${command}`, ttlMs, if: step.if };
+    const caller = owner === undefined ? undefined : { id: owner, label: undefined };
+    const set = () => this.engine.set({ ...request, owner: caller, compressed: false });
+    this.#record(command, this.naive.set({ ...request, owner }), set);
+  }
+
+  #touch({ key, ttlMs }: Extract<Step, { action: "touch" }>, command: number): void {
+    this.#record(command, this.naive.touch(key, ttlMs), () => this.engine.touch({ key, ttlMs }));
+  }
+
+  #incr({ key, by, incrTtlMs }: Extract<Step, { action: "incr" }>, command: number): void {
+    const request = { key, by, ttlMs: incrTtlMs };
+    this.#record(command, this.naive.incr(request), () => this.engine.incr({ ...request, ttlMsIfNew: undefined }));
   }
 
   #del({ key }: Extract<Step, { action: "del" }>, command: number): void {

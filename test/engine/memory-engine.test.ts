@@ -30,10 +30,10 @@ describe("MemoryEngine is synchronous", () => {
     const { engine } = engineOn();
     const waiting = { caller, waitMs: -1, handle: {} };
     const lease = { key: "p", workerId: "w", ttlMs: 100, size: 1, scope: undefined };
-    const waits = engine.get("k", waiting);
+    const waits = engine.get({ key: "k" }, waiting);
     const plain = [
       engine.set({ key: "k", value: "1", ttlMs: 100, compressed: false }),
-      engine.get("k", waiting),
+      engine.get({ key: "k" }, waiting),
       engine.lease(lease, waiting),
       engine.once("o", waiting),
       engine.release({ workerId: "w", key: "p" }, caller),
@@ -45,7 +45,7 @@ describe("MemoryEngine is synchronous", () => {
 
   test("it throws refusals at once", () => {
     const { engine } = engineOn();
-    expect(() => engine.get("k", { caller, waitMs: 0, handle: {} })).toThrow(EphemeralError);
+    expect(() => engine.get({ key: "k" }, { caller, waitMs: 0, handle: {} })).toThrow(EphemeralError);
   });
 });
 

@@ -9,6 +9,8 @@ import type { Asking, Ending, Failure, Item, Lease, LeaseStep, Outcome, Turn, Wa
 
 export class NaiveEngine {
   readonly outcomes = new Map<number, Outcome>();
+  /** What became of keys, as `set k 1`. */
+  readonly events: string[] = [];
   items: Item[] = [];
   leases: Lease[] = [];
   turns: Turn[] = [];
@@ -16,6 +18,7 @@ export class NaiveEngine {
   itemsExpired = 0;
   leasesExpired = 0;
   #failures: Failure[] = [];
+  #ownedInOrder: Item[] = [];
   #expired: { readonly key: string; readonly forgetAtMs: number }[] = [];
   readonly #sizes = new Map<string, number>();
   readonly #clock: ManualClock;
@@ -48,7 +51,13 @@ export class NaiveEngine {
     }
   }
 
-  set(request: { key: string; value: string; ttlMs: number; if?: string | undefined }): Outcome {
+  set(request: {
+    key: string;
+    value: string;
+    ttlMs: number;
+    if?: string | undefined;
+    owner?: string | undefined;
+  }): Outcome {
     this.sweep();
     const item = this.items.find(({ key }) => key === request.key);
     if (request.if === "absent" && item) return "exists";
@@ -58,20 +67,39 @@ export class NaiveEngine {
     return { version: this.#version };
   }
 
-  get(key: string, asking: Asking): Outcome | undefined {
+  get({ key, refresh }: { key: string; refresh: boolean }, asking: Asking): Outcome | undefined {
     this.sweep();
     const item = this.items.find((other) => other.key === key);
+    if (item && refresh) Object.assign(item, this.#endingIn(item.ttlMs));
     if (item) return this.#stored(item);
-    const isRemembered = this.#expired.some((other) => other.key === key && other.forgetAtMs > this.#nowMs);
-    if (asking.waitMs === 0) return isRemembered ? "expired" : "not_found";
+    if (asking.waitMs === 0) return this.#missing(key);
     return this.#wait("get", key, asking);
+  }
+
+  touch(key: string, ttlMs: number): Outcome {
+    this.sweep();
+    const item = this.items.find((other) => other.key === key);
+    if (!item) return this.#missing(key);
+    Object.assign(item, { ttlMs, ...this.#endingIn(ttlMs) });
+    return { expiresAtMs: item.endsAtMs };
+  }
+
+  incr({ key, by, ttlMs }: { key: string; by: number; ttlMs: number | undefined }): Outcome {
+    this.sweep();
+    const item = this.items.find((other) => other.key === key);
+    const value = Number(item?.value ?? 0) + by;
+    if (Number.isNaN(value) || Math.abs(value) > Number.MAX_SAFE_INTEGER) return "not_a_number";
+    if (!item && ttlMs === undefined) return "ttl_required";
+    if (!item && this.items.length >= this.#limits.itemsMax) return "max_items";
+    this.#store({ key, value: `${value}`, ttlMs, owner: item?.owner });
+    return { value, version: this.#version };
   }
 
   del(key: string): Outcome {
     this.sweep();
-    const deleted = this.items.some((item) => item.key === key);
-    this.items = this.items.filter((item) => item.key !== key);
-    return { deleted };
+    const item = this.items.find((other) => other.key === key);
+    if (item) this.#delete(item);
+    return { deleted: item !== undefined };
   }
 
   lease(request: LeaseStep, asking: Asking): Outcome | undefined {
@@ -164,6 +192,12 @@ export class NaiveEngine {
       const [heir] = this.#waitsFor("once", turn.key);
       if (heir) this.#finish(heir, this.#lead(turn.key, heir.session));
     }
+    for (const item of this.ownedBy(session)) this.#delete(item);
+  }
+
+  /** The session's keys, in the order they became its. */
+  ownedBy(session: string): Item[] {
+    return this.#ownedInOrder.filter((item) => item.owner === session);
   }
 
   #nextEnding(): Ending | undefined {
@@ -198,16 +232,39 @@ export class NaiveEngine {
     return this.waits.filter((wait) => wait.action === action && wait.key === key);
   }
 
+  #missing(key: string): Outcome {
+    const isRemembered = this.#expired.some((other) => other.key === key && other.forgetAtMs > this.#nowMs);
+    return isRemembered ? "expired" : "not_found";
+  }
+
+  #delete(item: Item): void {
+    this.#remove(item);
+    this.events.push(`del ${item.key} ${item.version}`);
+  }
+
+  #remove(item: Item): void {
+    this.items = this.items.filter((other) => other !== item);
+    this.#ownedInOrder = this.#ownedInOrder.filter((other) => other !== item);
+  }
+
   #stored({ value, version, endsAtMs }: Item): object {
     return { value, version, compressed: false, ttlMs: endsAtMs - this.#nowMs };
   }
 
-  #store({ key, value, ttlMs }: { key: string; value: string; ttlMs: number }): void {
+  /** Without a ttl an item that is there keeps its deadline. */
+  #store(request: { key: string; value: string; ttlMs: number | undefined; owner?: string | undefined }): void {
+    const { key, value, ttlMs, owner } = request;
     this.#version += 1;
-    const fields = { value, version: this.#version, ...this.#endingIn(ttlMs) };
     const present = this.items.find((other) => other.key === key);
-    const item = present ? Object.assign(present, fields) : { key, ...fields };
+    const item = present ?? { key, value, version: 0, ttlMs: 0, owner: undefined, sinceAtMs: 0, endsAtMs: 0, order: 0 };
     if (!present) this.items.push(item);
+    Object.assign(item, { value, version: this.#version });
+    if (ttlMs !== undefined) Object.assign(item, { ttlMs, ...this.#endingIn(ttlMs) });
+    if (item.owner !== owner) {
+      Object.assign(item, { owner, sinceAtMs: this.#nowMs });
+      this.#ownedInOrder = [...this.#ownedInOrder.filter((other) => other !== item), item];
+    }
+    this.events.push(`set ${key} ${this.#version}`);
     this.#expired = this.#expired.filter((other) => other.key !== key);
     this.#failures = this.#failures.filter((failure) => failure.key !== key);
     for (const wait of this.#waitsFor("get", key)) this.#finish(wait, this.#stored(item));
@@ -217,7 +274,8 @@ export class NaiveEngine {
   }
 
   #itemExpires(item: Item): void {
-    this.items = this.items.filter((other) => other !== item);
+    this.#remove(item);
+    this.events.push(`expired ${item.key} ${item.version}`);
     this.itemsExpired += 1;
     const forgetAtMs = item.endsAtMs + this.#limits.expiredRememberedMs;
     const others = this.#expired.filter(({ key }) => key !== item.key);

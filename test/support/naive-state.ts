@@ -11,6 +11,10 @@ export interface Item extends Ending {
   readonly key: string;
   value: string;
   version: number;
+  ttlMs: number;
+  /** The session it ends with, and since when it is its. */
+  owner: string | undefined;
+  sinceAtMs: number;
 }
 export interface Lease extends Ending {
   readonly key: string;

@@ -31,7 +31,7 @@ export function valueRows({ engine, config }: ValuesParts): Rows<"set" | "get" |
       access: "admitted",
       whileDraining: "served",
       handle: ({ key, waitMs = 0 }, invocation) => {
-        const found = engine.get(key, invocation.waiting(waitMs));
+        const found = engine.get({ key }, invocation.waiting(waitMs));
         return found instanceof Promise ? found.then(getReply) : getReply(found);
       },
     },

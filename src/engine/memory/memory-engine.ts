@@ -3,7 +3,7 @@
  * deadline is gone for all of them alike. Synchronous: a method answers with a plain value, and with a promise only when
  * the command really waits. No code of a caller runs inside a call: waits are settled through promises.
  */
-import type { Hold } from "../../protocol/commands.ts";
+import type { Hold, KeyEvent } from "../../protocol/commands.ts";
 import { EphemeralError } from "../../protocol/errors.ts";
 import type { Limits } from "../../protocol/limits.ts";
 import type { Clock } from "../clock.ts";
@@ -12,7 +12,9 @@ import type {
   Caller,
   Engine,
   EngineStats,
+  GetRequest,
   HeldBySession,
+  IncrRequest,
   Lease,
   LeaseReleaseRequest,
   LeaseRequest,
@@ -23,6 +25,7 @@ import type {
   OnceResolution,
   SetRequest,
   StoredValue,
+  TouchRequest,
   WaitInfo,
   Waiting,
 } from "../engine.ts";
@@ -67,8 +70,19 @@ export class MemoryEngine implements Engine {
     return answer;
   }
 
-  get(key: string, waiting: Waiting): Awaitable<StoredValue> {
-    return this.#keyspace.get(key, waiting, this.#now());
+  get(request: GetRequest, waiting: Waiting): Awaitable<StoredValue> {
+    return this.#keyspace.get(request, waiting, this.#now());
+  }
+
+  touch(request: TouchRequest): { readonly expiresAtMs: number } {
+    return this.#keyspace.touch(request, this.#now());
+  }
+
+  incr(request: IncrRequest): { readonly value: number; readonly version: number } {
+    const nowMs = this.#now();
+    const answer = this.#keyspace.incr(request, nowMs);
+    this.#onces.valueSet(request.key, nowMs);
+    return answer;
   }
 
   del(key: string, version: number | undefined): { readonly deleted: boolean } {
@@ -114,17 +128,23 @@ export class MemoryEngine implements Engine {
     this.#waits.endSession(id, reason);
     this.#leases.endSession(id, nowMs);
     this.#onces.endSession(id, nowMs);
+    this.#keyspace.endSession(id);
   }
 
   holdsOf(sessionId: string): readonly HeldBySession[] {
     this.#expiries.sweep();
-    const holds = [...this.#leases.holdsOf(sessionId), ...this.#onces.holdsOf(sessionId)];
+    const parts = [this.#leases, this.#onces, this.#keyspace];
+    const holds = parts.flatMap((part) => part.holdsOf(sessionId));
     return holds.sort((a, b) => a.sinceAtMs - b.sinceAtMs || fenceOf(a) - fenceOf(b));
   }
 
   waitsOf(sessionId: string): readonly WaitInfo[] {
     this.#expiries.sweep();
     return this.#waits.of(sessionId);
+  }
+
+  observe(listener: ((event: KeyEvent) => void) | undefined): void {
+    this.#keyspace.observer = listener;
   }
 
   stats(): EngineStats {

@@ -6,6 +6,7 @@ import type {
   Awaitable,
   Caller,
   Engine,
+  IncrRequest,
   LeaseRequest,
   ListRequest,
   SetRequest,
@@ -57,7 +58,25 @@ export class Actor {
   }
 
   get(key: string, waitMs = 0, handle: WaitHandle = {}): Promise<Answer> {
-    return answerOf(() => this.engine.get(key, this.#waiting(waitMs, handle)));
+    return answerOf(() => this.engine.get({ key }, this.#waiting(waitMs, handle)));
+  }
+
+  /** A `get` that gives the key its whole time to live again. */
+  refresh(key: string): Promise<Answer> {
+    return answerOf(() => this.engine.get({ key, refresh: true }, this.#waiting(0, {})));
+  }
+
+  touch(key: string, ttlMs: number): Promise<Answer> {
+    return answerOf(() => this.engine.touch({ key, ttlMs }));
+  }
+
+  incr(key: string, by = 1, request?: Partial<IncrRequest>): Promise<Answer> {
+    return answerOf(() => this.engine.incr({ key, by, ttlMs: undefined, ttlMsIfNew: 60_000, ...request }));
+  }
+
+  /** Sets a key that ends with this session. */
+  own(key: string, value: string, request?: Partial<SetRequest>): Promise<Answer> {
+    return this.set(key, value, { ttlMs: undefined, owner: this.caller, ...request });
   }
 
   del(key: string, version?: number): Promise<Answer> {

@@ -174,6 +174,29 @@ export function valuesContract(create: EngineFactory): void {
       expect(Object.keys(Object(rest.items))).toEqual(["c", "b"]);
     });
 
+    test("list() gives every key that stays exactly once, whatever is set and deleted between its pages", async () => {
+      const { engine, skip } = await create();
+      const alice = new Actor(engine, "alice");
+      for (let index = 0; index < 30; index++) await alice.set(`stays-${index}`, "1");
+      for (let index = 0; index < 10; index++) await alice.set(`ends-${index}`, "1", { ttlMs: 100 });
+      const seen: string[] = [];
+      let cursor: string | undefined;
+      for (let page = 0; page === 0 || cursor !== undefined; page++) {
+        const answer = await alice.list({ limit: 7, cursor });
+        seen.push(...Object.keys(Object(answer.items)));
+        cursor = answer.cursor === undefined ? undefined : String(answer.cursor);
+        await alice.set(`stays-${page}`, "2");
+        await alice.set(`new-${page}`, "1");
+        await alice.del(`ends-${page}`);
+        await alice.del(seen.findLast((key) => key.startsWith("new")) ?? "none");
+        if (page === 2) await skip(100);
+        expect(page).toBeLessThan(30);
+      }
+      const stays = seen.filter((key) => key.startsWith("stays"));
+      expect(stays).toEqual(Array.from({ length: 30 }, (_, index) => `stays-${index}`));
+      expect(seen.filter((key) => key.startsWith("ends"))).toEqual([]);
+    });
+
     test("list() has no deadline for a key without one, and takes __proto__ for a key", async () => {
       const { engine } = await create();
       const alice = new Actor(engine, "alice");
