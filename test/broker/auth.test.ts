@@ -1,4 +1,5 @@
 import { describe, expect, test } from "bun:test";
+import { Admission } from "../../src/broker/admission.ts";
 import { type LineClient, lineClient, testBroker } from "../support/broker.ts";
 import { proofOf, sealed } from "../support/proof.ts";
 
@@ -210,5 +211,15 @@ describe("challenge and hello", () => {
     expect(reply).toMatchObject({ ok: true });
     // A client that knows a secret must find out that this broker does not.
     expect(reply).not.toHaveProperty("auth");
+  });
+});
+
+describe("Admission.takeNonce()", () => {
+  test("gives the newest nonce once", () => {
+    const admission = new Admission(undefined);
+    expect(admission.takeNonce()).toBeUndefined();
+    admission.challenge("first");
+    admission.challenge("second");
+    expect([admission.takeNonce(), admission.takeNonce()]).toEqual(["second", undefined]);
   });
 });

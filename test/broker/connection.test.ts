@@ -323,6 +323,28 @@ describe("Connection: its end", () => {
     expect(await survivor.ask({ action: "get", key: "ghost" })).toMatchObject({ error: "not_found" });
   });
 
+  test("takes its waits along though its session lingers, and leaves what is held", async () => {
+    await using broker = await testBroker();
+    using survivor = await lineClient(broker.pipe);
+    const leaver = await lineClient(broker.pipe);
+    const lease = (key: string, workerId: string) => ({ action: "lease", key, workerId, size: 1, waitMs: -1 });
+    await leaver.ask({ id: 0, action: "hello", protocol: 1, lingerMs: 60_000 });
+    await leaver.ask({ id: 1, ...lease("kept", "leaver"), scope: "session" });
+    await survivor.ask({ id: 1, ...lease("wanted", "survivor") });
+    leaver.say({ id: 2, ...lease("wanted", "leaver") });
+    leaver.say(lease("wanted", "leaver too"));
+    leaver.say({ action: "set", key: "ghost", value: 1, ttl });
+    await untilWaiting(survivor, 2);
+    leaver[Symbol.dispose]();
+    await untilWaiting(survivor, 0);
+    await survivor.ask({ id: 2, action: "release", workerId: "survivor" });
+    // Nobody who has gone took it, and nothing that stood behind a wait was done.
+    expect(await survivor.ask({ id: 3, ...lease("wanted", "survivor") })).toMatchObject({ ok: true, value: 0 });
+    expect(await survivor.ask({ action: "get", key: "ghost" })).toMatchObject({ error: "not_found" });
+    const { stats } = (await survivor.ask({ action: "stats" })) as { stats: object };
+    expect(stats).toMatchObject({ connections: 1, sessions: 2, leases: 2 });
+  });
+
   test("answers a connection over connectionsMax with too_many_connections and closes it; room comes back", async () => {
     await using broker = await testBroker({ limits: { connectionsMax: 2 } });
     const first = await lineClient(broker.pipe);
