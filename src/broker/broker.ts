@@ -65,6 +65,7 @@ export async function startBroker(
     sessions,
     authentication,
     lifetime,
+    compression: { sets: 0, beforeBytes: 0, afterBytes: 0 },
     about,
     dispatcher: () => dispatcher,
     connections: () => connections,

@@ -1,5 +1,6 @@
 /** Every command's row, gathered from the handlers. A command without one is a compile error here. */
 import type { SecretAuthentication } from "./auth.ts";
+import type { CompressionCounts } from "./compression-counts.ts";
 import type { CommandTable } from "./dispatcher.ts";
 import { type AdminParts, adminRows } from "./handlers/admin.ts";
 import { leaseRows } from "./handlers/leases.ts";
@@ -11,6 +12,7 @@ import type { Lifetime } from "./lifetime.ts";
 
 /** What handlers need of the broker. */
 export interface CommandParts extends AdminParts {
+  readonly compression: CompressionCounts;
   /** Undefined where no secret is asked for. */
   readonly authentication: SecretAuthentication | undefined;
   readonly lifetime: Lifetime;

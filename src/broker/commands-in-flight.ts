@@ -102,9 +102,12 @@ export class CommandsInFlight {
       return;
     }
     this.#waiting.add(invocation);
+    // What only takes the broker a while has nothing to cancel.
+    const waits = invocation.cancel !== undefined;
     return result.then(
       (reply) => {
         this.#waiting.delete(invocation);
+        if (waits) this.#options.dispatcher.countHandOver(command.action);
         this.#answer(reply, command);
       },
       (error) => {

@@ -40,6 +40,7 @@ export class Dispatcher {
   readonly #table: CommandTable;
   readonly #counts = new Map<string, CommandCount>();
   readonly #refusals = new Map<ErrorCode, number>();
+  readonly #handOvers = new Map<CommandName, number>();
   readonly #log: Log | undefined;
   readonly #isDraining: () => boolean;
   /** Undefined unless every command is to be told. */
@@ -70,6 +71,15 @@ export class Dispatcher {
   /** Refusals so far, by code, those of commands that could not be read among them. */
   get refusals(): ReadonlyMap<ErrorCode, number> {
     return this.#refusals;
+  }
+
+  /** Commands that waited and got what they waited for, by action. */
+  get handOvers(): ReadonlyMap<CommandName, number> {
+    return this.#handOvers;
+  }
+
+  countHandOver(action: CommandName): void {
+    this.#handOvers.set(action, (this.#handOvers.get(action) ?? 0) + 1);
   }
 
   /** Passes `command` through the gates and runs it.

@@ -111,6 +111,9 @@ export interface CommandMap {
       readonly version?: number | undefined;
       /** The seed's clients gzip large values; kept and given back as a flag. */
       readonly compressed?: boolean | undefined;
+      /** What compressing came to, for metrics: sizes as the client counts them, before and after. */
+      readonly beforeSize?: number | undefined;
+      readonly afterSize?: number | undefined;
     };
     reply: { readonly version: number };
   };

@@ -20,6 +20,8 @@ const parsers: Parsers = {
     if: readOneOf(fields, "if", ["absent", "present"] as const),
     version: readOptionalInteger(fields, "version", 0),
     compressed: fields.compressed === true,
+    beforeSize: readOptionalInteger(fields, "beforeSize", 0),
+    afterSize: readOptionalInteger(fields, "afterSize", 0),
   }),
   get: (fields, limits) => ({ key: readKey(fields, "key", limits), waitMs: readWaitMs(fields, limits) }),
   del: (fields, limits) => ({

@@ -1,29 +1,64 @@
+/**
+ * What `metrics` says, read as Prometheus reads it: well formed, with all of the seed's names, types, labels and helps, and
+ * with the numbers of what was done.
+ */
 import { describe, expect, test } from "bun:test";
+import { join } from "node:path";
+import { Metrics } from "../../node_modules/@ephemeral-broker/core/src/metrics.js";
 import { type LineClient, lineClient, testBroker } from "../support/broker.ts";
+import { brokerProcess } from "../support/broker-process.ts";
+import { startSeedClient } from "../support/seed-client.ts";
 
 const ttl = 60_000;
 
-/** Every sample by its name and labels, having checked that the text is well formed. */
-async function scrape(client: LineClient): Promise<ReadonlyMap<string, number>> {
+interface Family {
+  readonly help: string;
+  readonly kind: string;
+  /** Numbers by their labels, as written: `{action="set"}`, or nothing. */
+  readonly samples: Map<string, number>;
+}
+
+const labels = String.raw`\{(?:[a-z_]+="(?:[^"\\\n]|\\["\\n])*",?)*\}`;
+const sampleLine = new RegExp(String.raw`^([a-z_]+)((?:${labels})?) (\d+(?:\.\d+)?(?:e[+-]\d+)?)$`);
+
+/** The text exposition format, read strictly: HELP, then TYPE, then that family's samples, each of them once. */
+function parseExposition(text: string): ReadonlyMap<string, Family> {
+  expect(text.endsWith("\n")).toBe(true);
+  const families = new Map<string, Family>();
+  let help: { name: string; text: string } | undefined;
+  let current: string | undefined;
+  for (const line of text.split("\n")) {
+    if (line === "") continue;
+    const [, helped, words] = /^# HELP ([a-z_]+) (\S.*)$/.exec(line) ?? [];
+    const [, typed, kind] = /^# TYPE ([a-z_]+) (counter|gauge)$/.exec(line) ?? [];
+    const [, name, labelled, amount] = sampleLine.exec(line) ?? [];
+    if (helped !== undefined) help = { name: helped, text: String(words) };
+    else if (typed !== undefined) {
+      expect([line, help?.name, families.has(typed)]).toEqual([line, typed, false]);
+      families.set(typed, { help: String(help?.text), kind: String(kind), samples: new Map() });
+      current = typed;
+    } else {
+      expect([line, name]).toEqual([line, current]);
+      const { samples } = families.get(String(name)) as Family;
+      expect([line, samples.has(String(labelled))]).toEqual([line, false]);
+      samples.set(String(labelled), Number(amount));
+    }
+  }
+  return families;
+}
+
+async function families(client: LineClient): Promise<ReadonlyMap<string, Family>> {
   const { metrics, format } = await client.ask({ action: "metrics" });
   expect(format).toBe("prometheus");
-  const text = String(metrics);
-  expect(text.endsWith("\n")).toBe(true);
-  const samples = new Map<string, number>();
-  const kinds = new Map<string, string>();
-  for (const line of text.split("\n")) {
-    if (line === "" || /^# HELP [a-z_]+ \S.*$/.test(line)) continue;
-    const kind = /^# TYPE ([a-z_]+) (counter|gauge)$/.exec(line);
-    const sample = /^(([a-z_]+)(?:\{(?:[a-z_]+="[^"\\\n]*",?)*\})?) (\d+(?:\.\d+)?)$/.exec(line);
-    expect([line, kind !== null || sample !== null]).toEqual([line, true]);
-    if (kind?.[1] !== undefined) kinds.set(kind[1], String(kind[2]));
-    if (sample?.[1] === undefined) continue;
-    // A sample stands behind its type, and once.
-    expect(kinds.has(String(sample[2]))).toBe(true);
-    expect(samples.has(sample[1])).toBe(false);
-    samples.set(sample[1], Number(sample[3]));
-  }
-  return samples;
+  return parseExposition(String(metrics));
+}
+
+/** Every sample by its name and labels. */
+async function scrape(client: LineClient): Promise<ReadonlyMap<string, number>> {
+  const found = [...(await families(client))];
+  return new Map(
+    found.flatMap(([name, { samples }]) => [...samples].map(([labels, value]) => [name + labels, value] as const)),
+  );
 }
 
 describe("metrics", () => {
@@ -75,5 +110,113 @@ describe("metrics", () => {
     expect(samples.get("ephemeral_broker_capacity_items")).toBe(0);
     expect(samples.get('ephemeral_broker_operations_total{action="metrics",result="success"}')).toBe(11);
     for (const client of clients) client[Symbol.dispose]();
+  });
+
+  test("have every metric of the seed's, of the same type, with the same help and the same labels", async () => {
+    await using broker = await testBroker();
+    using client = await lineClient(broker.pipe);
+    const ours = await families(client);
+    const seeds = parseExposition(new Metrics().toPrometheusFormat());
+    expect(seeds.size).toBeGreaterThan(10);
+    for (const [name, { help, kind, samples }] of seeds) {
+      const own = ours.get(name);
+      expect([name, own?.help, own?.kind]).toEqual([name, help, kind]);
+      expect([name, [...(own?.samples.keys() ?? [])]]).toEqual([name, expect.arrayContaining([...samples.keys()])]);
+    }
+  });
+
+  test("count compressed values by what clients say of them, as the seed's do", async () => {
+    await using broker = await testBroker();
+    using client = await lineClient(broker.pipe);
+    await using seed = startSeedClient(broker.pipe, { compression: true });
+    const large = "a".repeat(5000);
+    await seed.call("set", "large", large, ttl);
+    await seed.call("set", "small", "b", ttl);
+    await client.ask({ action: "set", key: "ours", value: "c", ttl, compressed: true, beforeSize: 100, afterSize: 50 });
+    await client.ask({ action: "set", key: "refused", value: "c", compressed: true, beforeSize: 9, afterSize: 9 });
+    await client.ask({ action: "set", key: "silent", value: "c", ttl, compressed: true });
+
+    const packed = String((await client.ask({ action: "get", key: "large" })).value).length;
+    const before = JSON.stringify(large).length + 100;
+    const samples = await scrape(client);
+    expect(samples.get('ephemeral_broker_compression_total{compressed="true"}')).toBe(3);
+    expect(samples.get('ephemeral_broker_compression_total{compressed="false"}')).toBe(1);
+    expect(samples.get('ephemeral_broker_compression_bytes_total{stage="before"}')).toBe(before);
+    expect(samples.get('ephemeral_broker_compression_bytes_total{stage="after"}')).toBe(packed + 50);
+    expect(samples.get("ephemeral_broker_compression_ratio")).toBeCloseTo((packed + 50) / before, 10);
+  });
+
+  test.each(["beforeSize", "afterSize"])("refuse a %s that is no count, and the set with it", async (field) => {
+    await using broker = await testBroker();
+    using client = await lineClient(broker.pipe);
+    for (const size of [-1, 0.5, "1", 2 ** 53]) {
+      const reply = await client.ask({ action: "set", key: "k", value: 1, ttl, compressed: true, [field]: size });
+      expect([size, reply.error]).toEqual([size, "bad_command"]);
+    }
+    expect(await client.ask({ action: "get", key: "k" })).toMatchObject({ error: "not_found" });
+  });
+
+  test("count connections, sessions, bytes, refusals by code and waits that were served", async () => {
+    await using broker = await testBroker({ limits: { connectionsMax: 2 } });
+    using client = await lineClient(broker.pipe);
+    {
+      using waiter = await lineClient(broker.pipe);
+      using refused = await lineClient(broker.pipe);
+      expect(await refused.next()).toMatchObject({ error: "too_many_connections" });
+      waiter.say({ id: 1, action: "get", key: "late", waitMs: -1 });
+      waiter.say({ id: 2, action: "get", key: "never", waitMs: 1 });
+      expect(await waiter.next()).toMatchObject({ id: 2, error: "timeout" });
+      await client.ask({ action: "set", key: "late", value: 1, ttl });
+      expect(await waiter.next()).toMatchObject({ id: 1, ok: true });
+      client.write("{no json}\n");
+      await client.next();
+      await client.ask({ action: "del", key: 5 });
+      const both = await scrape(client);
+      expect(both.get("ephemeral_broker_connections")).toBe(2);
+      expect(both.get("ephemeral_broker_sessions")).toBe(2);
+    }
+    while ((await scrape(client)).get("ephemeral_broker_connections") !== 1);
+    const samples = await scrape(client);
+    expect(Object.fromEntries(samples)).toMatchObject({
+      ephemeral_broker_connections: 1,
+      ephemeral_broker_sessions: 1,
+      ephemeral_broker_connections_total: 2,
+      ephemeral_broker_connections_refused_total: 1,
+      'ephemeral_broker_refused_total{code="too_many_connections"}': 1,
+      'ephemeral_broker_refused_total{code="timeout"}': 1,
+      'ephemeral_broker_refused_total{code="invalid_json"}': 1,
+      'ephemeral_broker_refused_total{code="bad_command"}': 1,
+      'ephemeral_broker_handed_over_total{action="get"}': 1,
+    });
+  });
+
+  test("count every byte either way", async () => {
+    await using broker = await testBroker();
+    using client = await lineClient(broker.pipe);
+    const set = `{"action":"set","key":"é","value":1,"ttl":1000}\n`;
+    client.write(set);
+    const answered = `${JSON.stringify(await client.next())}\n`;
+    const metrics = '{"action":"metrics"}\n';
+    const samples = await scrape(client);
+    expect(samples.get("ephemeral_broker_received_bytes_total")).toBe(Buffer.byteLength(set) + metrics.length);
+    expect(samples.get("ephemeral_broker_sent_bytes_total")).toBe(answered.length);
+  });
+
+  test("tell of the process what the kernel says", async () => {
+    await using broker = await brokerProcess();
+    using client = await lineClient(broker.pipe);
+    const samples = await scrape(client);
+    const resident = samples.get("ephemeral_broker_process_resident_bytes") ?? 0;
+    const { nowBytes } = broker.memory();
+    expect(Math.abs(resident - nowBytes)).toBeLessThan(nowBytes / 4);
+    expect(samples.get('ephemeral_broker_process_cpu_seconds_total{mode="user"}')).toBeGreaterThan(0);
+    expect(samples.get("ephemeral_broker_uptime_seconds")).toBeGreaterThan(0);
+  });
+
+  test("load their library at the first scrape, and a broker without a log loads no other", async () => {
+    const child = Bun.spawn([process.execPath, join(import.meta.dir, "../support/loaded-packages-main.ts")]);
+    const [before, after] = (await child.stdout.text()).split("\n");
+    expect(JSON.parse(String(before))).toEqual(["@msgpack/msgpack"]);
+    expect(JSON.parse(String(after))).toEqual(expect.arrayContaining(["@msgpack/msgpack", "prom-client"]));
   });
 });

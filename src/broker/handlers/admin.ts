@@ -2,6 +2,7 @@
 import type { Clock } from "../../engine/clock.ts";
 import type { Engine, EngineStats } from "../../engine/engine.ts";
 import type { Capacity, Health, Reply, Stats } from "../../protocol/commands.ts";
+import type { CompressionCounts } from "../compression-counts.ts";
 import type { BrokerConfig } from "../config.ts";
 import type { Connections } from "../connections.ts";
 import type { Dispatcher, Rows } from "../dispatcher.ts";
@@ -13,6 +14,7 @@ export interface AdminParts {
   readonly config: BrokerConfig;
   readonly clock: Clock;
   readonly sessions: Sessions;
+  readonly compression: CompressionCounts;
   /** What `hello` says of this broker. */
   readonly about: { readonly version: string; readonly epoch: string; readonly startedAtMs: number };
   /** Looked up when asked: the dispatcher is made from these rows. */
@@ -85,15 +87,22 @@ function capacity(items: number, config: BrokerConfig): Capacity {
 
 async function metrics(parts: AdminParts): Promise<Reply<"metrics">> {
   const engine = await parts.engine.stats();
-  const { counts, isDraining } = parts.dispatcher();
-  const connections = parts.connections();
+  const { counts, refusals, handOvers, isDraining } = parts.dispatcher();
+  const { rss, heapUsed } = process.memoryUsage();
+  const { user, system } = process.cpuUsage();
   const text = await prometheusText({
     counts,
+    refusals,
+    handOvers,
     isDraining,
     engine,
+    compression: parts.compression,
     capacity: capacity(engine.items, parts.config),
-    open: connections.size,
-    inFlight: connections.inFlight,
+    connections: parts.connections(),
+    sessions: parts.sessions.size,
+    uptimeMs: parts.clock.nowMs() - parts.about.startedAtMs,
+    memory: { rss, heapUsed },
+    cpu: { userUs: user, systemUs: system },
   });
   return { metrics: text, format: "prometheus" };
 }

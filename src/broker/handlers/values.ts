@@ -4,28 +4,33 @@ import type { Codec } from "../../protocol/codec.ts";
 import { Encoded, type EncodedValue, type Reply } from "../../protocol/commands.ts";
 import { EphemeralError } from "../../protocol/errors.ts";
 import type { Limits } from "../../protocol/limits.ts";
+import { type CompressionCounts, countCompressed } from "../compression-counts.ts";
 import type { BrokerConfig } from "../config.ts";
 import type { Rows } from "../dispatcher.ts";
 
 interface ValuesParts {
   readonly engine: Engine;
   readonly config: BrokerConfig;
+  readonly compression: CompressionCounts;
 }
 
-export function valueRows({ engine, config }: ValuesParts): Rows<"set" | "get" | "del" | "list"> {
+export function valueRows({ engine, config, compression }: ValuesParts): Rows<"set" | "get" | "del" | "list"> {
   return {
     set: {
       access: "admitted",
       whileDraining: "served",
-      handle: (request, { codec }) =>
-        engine.set({
+      handle: (request, { codec }) => {
+        const stored = engine.set({
           key: request.key,
           value: storable(request.value, codec, config.limits),
           ttlMs: ttlOfSet(request.ttl, config),
           compressed: request.compressed ?? false,
           if: request.if,
           version: request.version,
-        }),
+        });
+        if (request.compressed) countCompressed(compression, request);
+        return stored;
+      },
     },
     get: {
       access: "admitted",
