@@ -135,6 +135,18 @@ describe("a socket of Bun.listen", () => {
     expect(pair.events).toContain("data lost");
   });
 
+  test("is told close at once when its peer dies while it is paused and a write of it was cut short", async () => {
+    using pair = await socketPair();
+    pair.client.pause();
+    pair.server.pause();
+    pair.client.write("unread");
+    expect(pair.server.write(new Uint8Array(bigBytes))).toBeLessThan(bigBytes);
+    pair.client.destroy();
+    // What had come unread may be handed over first.
+    await until(() => pair.events.includes("close"));
+    expect(pair.events.filter((event) => event !== "data unread")).toEqual(["close"]);
+  });
+
   test("hands every data event a Buffer with memory of its own, and drains microtasks before the next event", async () => {
     using scratch = new Scratch();
     const order: string[] = [];
