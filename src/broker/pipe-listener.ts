@@ -58,7 +58,7 @@ function open(socket: BunSocket<SocketData>, options: PipeListenerOptions): void
   }
   const connection = options.connect(
     {
-      write: (bytes) => socket.write(bytes),
+      write: (data) => socket.write(data),
       pause: () => socket.pause(),
       resume: () => socket.resume(),
       end: () => socket.end(),

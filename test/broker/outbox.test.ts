@@ -10,7 +10,8 @@ class Kernel {
   /** What is answered instead of 0 when nothing fits. */
   refusesWith = 0;
 
-  write(bytes: Uint8Array): number {
+  write(data: string | Uint8Array): number {
+    const bytes = typeof data === "string" ? Buffer.from(data) : data;
     this.calls++;
     const taken = Math.min(bytes.length, this.room);
     if (taken === 0) return this.refusesWith;
