@@ -5,8 +5,8 @@
 import type { CancelAlarm, Clock } from "../engine/clock.ts";
 import type { Codec } from "../protocol/codec.ts";
 import type { Command, CommandName, Push } from "../protocol/commands.ts";
+import { DetectingDecoder } from "../protocol/detecting-decoder.ts";
 import { closeCodes } from "../protocol/errors.ts";
-import { FrameDecoder } from "../protocol/frame.ts";
 import { badFramesInARowMax, type Limits } from "../protocol/limits.ts";
 import { parseCommand, readCommandId } from "../protocol/parse.ts";
 import { Admission } from "./admission.ts";
@@ -46,7 +46,7 @@ export class Connection implements Carrier {
   readonly #parts: ConnectionParts;
   readonly #socket: Socket;
   readonly #outbox: Outbox;
-  readonly #decoder: FrameDecoder;
+  readonly #decoder: DetectingDecoder;
   readonly #commands: CommandsInFlight;
   /** Subscriptions whose reader is behind. */
   readonly #behind = new Set<PushStream>();
@@ -64,7 +64,7 @@ export class Connection implements Carrier {
     this.#socket = peer.socket;
     this.#session = peer.session;
     this.#outbox = new Outbox(peer.socket);
-    this.#decoder = new FrameDecoder({ frameBytesMax: parts.limits.frameBytesMax, framing: "detect" });
+    this.#decoder = new DetectingDecoder(parts.limits.frameBytesMax);
     this.admission = new Admission(parts.authentication);
     this.openedAtMs = parts.clock.nowMs();
     this.#commands = new CommandsInFlight({

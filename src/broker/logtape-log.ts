@@ -5,7 +5,7 @@
 import { openSync } from "node:fs";
 import { configureSync, getJsonLinesFormatter, getLogfmtFormatter, getLogger, type Sink } from "@logtape/logtape";
 import { EphemeralError } from "../protocol/errors.ts";
-import { MiB } from "../protocol/limits.ts";
+import { MiB } from "../protocol/sizes.ts";
 import type { Log, LogFields, LogLevel } from "./log.ts";
 import { LogWriter } from "./log-writer.ts";
 

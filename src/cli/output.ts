@@ -3,7 +3,7 @@
  * JSON document for programs. Knows no command.
  */
 import { EphemeralError } from "../protocol/errors.ts";
-import { jsonText } from "../protocol/json.ts";
+import { jsonText } from "../protocol/json-values.ts";
 import { codeOf, hintOf } from "./failure.ts";
 import { type Environment, wantsColours } from "./settings.ts";
 

@@ -2,7 +2,7 @@
  * Durations, sizes and counts as people write them on a command line, and durations as they like to read them.
  * A reader answers undefined for anything it cannot take whole; who asked knows what to call it.
  */
-import { KiB, MiB } from "../protocol/limits.ts";
+import { KiB, MiB } from "../protocol/sizes.ts";
 
 const secondMs = 1000;
 const minuteMs = 60 * secondMs;

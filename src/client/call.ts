@@ -1,10 +1,11 @@
 /**
- * One command on its way to its answer: the text it is sent as, what becomes of the reply, how long it may take, and what
+ * One command on its way to its answer: the bytes it is sent as, what becomes of the reply, how long it may take, and what
  * undoes a grant that comes after the caller has gone. Knows nothing of sockets; a link numbers it and sends it.
  */
-import type { CommandName, Reply, Request, WaitMs } from "../protocol/commands.ts";
+import type { ClientCodec } from "../protocol/codec.ts";
+import type { CommandName, EncodedValue, Reply, Request, WaitMs } from "../protocol/commands.ts";
 import { EphemeralError, isErrorCode } from "../protocol/errors.ts";
-import { encodeJson } from "../protocol/json.ts";
+import { json } from "./json-codec.ts";
 
 /** A command without its envelope and without `waitMs`, which depends on when it is sent. */
 export type Outgoing<Name extends CommandName = CommandName> = {
@@ -31,6 +32,10 @@ interface Settling<Result> {
   onSettled(): void;
 }
 
+/** What `id`, `waitMs` and the frame's ends take at most. */
+const envelopeBytes = 64;
+
+/** Speaks JSON unless told. */
 export class Call<Name extends CommandName = CommandName, Result = unknown> {
   /** Past it the call fails; Infinity while the broker may take its time. */
   deadlineMs: number;
@@ -38,17 +43,22 @@ export class Call<Name extends CommandName = CommandName, Result = unknown> {
   id = 0;
   readonly #request: CallRequest<Name, Result>;
   readonly #settling: Settling<Result>;
-  /** The command as one line. Written at once, so that what the caller changes afterwards is not sent. */
-  readonly #line: string;
+  readonly #codec: ClientCodec;
+  /** Written at once, so that what the caller changes afterwards is not sent. */
+  readonly #prepared: EncodedValue;
   readonly #startedAtMs: number;
   #isSettled = false;
   #onAbort: (() => void) | undefined;
 
-  /** @throws {EphemeralError} `bad_command` for what JSON cannot carry */
-  constructor(request: CallRequest<Name, Result>, start: Settling<Result> & { nowMs: number; deadlineMs: number }) {
+  /** @throws {EphemeralError} `bad_command` for what the codec cannot carry */
+  constructor(
+    request: CallRequest<Name, Result>,
+    start: Settling<Result> & { readonly codec?: ClientCodec; readonly nowMs: number; readonly deadlineMs: number },
+  ) {
     this.#request = request;
     this.#settling = start;
-    this.#line = encodeJson(request.command);
+    this.#codec = start.codec ?? json;
+    this.#prepared = this.#codec.prepare(request.command);
     this.#startedAtMs = start.nowMs;
     this.deadlineMs = start.deadlineMs;
   }
@@ -68,23 +78,20 @@ export class Call<Name extends CommandName = CommandName, Result = unknown> {
     return waitMs !== undefined && waitMs !== 0;
   }
 
-  /** UTF-16 length of the command, its envelope not counted. */
-  get length(): number {
-    return this.#line.length;
+  /** Bytes of its frame, or a few more; exact only where it could be over `bytesMax`, as counting costs an encoding. */
+  frameBytes(bytesMax: number): number {
+    const { length } = this.#prepared;
+    // No UTF-16 unit takes more than three bytes.
+    if (typeof this.#prepared !== "string" || 3 * length + envelopeBytes <= bytesMax) return length + envelopeBytes;
+    return new TextEncoder().encode(this.#prepared).length + envelopeBytes;
   }
 
-  /** Its length in UTF-8; costs an encoding. */
-  get byteLength(): number {
-    return new TextEncoder().encode(this.#line).length;
-  }
-
-  /** The command as the line to send under `id`; a wait asks for what is left of it. */
-  line(id: number, nowMs: number): string {
-    const rest = this.#line.slice(1);
-    if (!this.waits) return `{"id":${id},${rest}`;
+  /** The command as the frame to send under `id`; a wait asks for what is left of it. */
+  frame(id: number, nowMs: number): EncodedValue {
+    if (!this.waits) return this.#codec.frame(this.#prepared, { id });
     const { waitMs = 0 } = this.#request;
     const leftMs = waitMs < 0 ? -1 : Math.max(1, Math.ceil(waitMs - (nowMs - this.#startedAtMs)));
-    return `{"id":${id},"waitMs":${leftMs},${rest}`;
+    return this.#codec.frame(this.#prepared, { id, waitMs: leftMs });
   }
 
   /** Calls `onAbort` when the caller's signal says so, unless the call is settled by then. */

@@ -2,19 +2,18 @@
  * The client: one method per command, with the seed's signatures. Every method may be called at any time; the connection is
  * made with the first command, shared by all, and keeps the process alive only while an answer is awaited.
  */
-import {
-  type CommandName,
-  Encoded,
-  type Health,
-  type LeaseScope,
-  type ListedItem,
-  type Reply,
-  type SessionInfo,
-  type Stats,
-  type WaitMs,
+import type {
+  CommandName,
+  Health,
+  LeaseScope,
+  ListedItem,
+  Reply,
+  SessionInfo,
+  Stats,
+  WaitMs,
 } from "../protocol/commands.ts";
 import { EphemeralError } from "../protocol/errors.ts";
-import { fromJsonValue, jsonText } from "../protocol/json.ts";
+import { jsonText } from "../protocol/json-values.ts";
 import type { Outgoing } from "./call.ts";
 import { compressText, decompressValue } from "./compressed.ts";
 import { Connection } from "./connection.ts";
@@ -22,6 +21,7 @@ import { type ClientOptions, type ClientSettings, clientSettings } from "./optio
 import { PipeTransport } from "./pipe-transport.ts";
 import { runOnce } from "./single-flight.ts";
 
+export type { ClientCodec } from "../protocol/codec.ts";
 export { EphemeralError } from "../protocol/errors.ts";
 export type { ClientOptions } from "./options.ts";
 
@@ -78,6 +78,7 @@ export class Client {
       endpoint: settings.pipe,
       dial: () => new PipeTransport(settings.pipe),
       clock: settings.clock,
+      codec: settings.codec,
       timeoutMs: settings.timeoutMs,
       secret: settings.secret,
       label: settings.label,
@@ -95,10 +96,12 @@ export class Client {
    *  `too_large`, `max_items`, `bad_command` for what JSON cannot carry */
   set(key: string, value: unknown, ttl?: number | SetOptions): Promise<number> {
     const options = typeof ttl === "object" ? ttl : { ttl };
-    if (this.#settings.compressionThreshold !== Number.POSITIVE_INFINITY)
-      return this.#setCompressed(key, { value, options });
     try {
-      return this.#store(key, { text: storableText(key, value), options });
+      if (value === undefined) throw notStorable(key);
+      const member = this.#settings.codec.toMember(value);
+      if (this.#settings.compressionThreshold === Number.POSITIVE_INFINITY)
+        return this.#store(key, { member, options });
+      return this.#storeSmaller(key, { text: jsonText(value), member, options });
     } catch (error) {
       return Promise.reject(error);
     }
@@ -110,8 +113,8 @@ export class Client {
     const command = { action: "get", key } as const;
     return this.#connection.call({
       command,
-      // The caller says what was stored; JSON cannot tell.
-      read: (reply) => readValue(key, reply) as Value | Promise<Value>,
+      // The caller says what was stored; a codec cannot tell.
+      read: (reply) => this.#readValue(key, reply) as Value | Promise<Value>,
       waitMs: options?.waitMs,
       signal: options?.signal,
     });
@@ -131,7 +134,9 @@ export class Client {
     do {
       const command = { action: "list", prefix, cursor, limit: undefined } as const;
       const page: Reply<"list"> = await this.#call(command, (reply) => reply);
-      entries.push(...Object.entries(page.items));
+      // Pairs in MessagePack, where a map cannot have every key.
+      for (const [key, item] of Symbol.iterator in page.items ? page.items : Object.entries(page.items))
+        entries.push([key, item]);
       cursor = page.cursor;
     } while (cursor !== undefined);
     // fromEntries defines own members, so that a key named __proto__ stays one.
@@ -170,7 +175,7 @@ export class Client {
       ttlMs: options?.ttl ?? this.#settings.defaultTtlMs,
       waitMs: options?.waitMs ?? -1,
       signal: options?.signal,
-      readShared: (reply) => readValue(key, reply),
+      readShared: (reply) => this.#readValue(key, reply),
     });
     // All callers of a key produce the same kind of value.
     return shared as Promise<Value>;
@@ -209,21 +214,19 @@ export class Client {
     this.#connection.close();
   }
 
-  async #setCompressed(key: string, { value, options }: { value: unknown; options: SetOptions }): Promise<number> {
-    const text = storableText(key, value);
-    const packed = await compressText(text, this.#settings.compressionThreshold);
-    return this.#store(
-      key,
-      packed === undefined ? { text, options } : { text: `"${packed}"`, options, compressed: true },
-    );
+  async #storeSmaller(key: string, stored: Stored & { readonly text: string }): Promise<number> {
+    const packed = await compressText(stored.text, this.#settings.compressionThreshold);
+    return this.#store(key, packed === undefined ? stored : { ...stored, member: packed, compressed: true });
   }
 
-  #store(key: string, stored: { text: string; options: SetOptions; compressed?: true }): Promise<number> {
-    const { text, options, compressed } = stored;
+  #store(key: string, { member, options, compressed }: Stored): Promise<number> {
     const { ttl = this.#settings.defaultTtlMs, version } = options;
-    const value = new Encoded(text);
-    const command = { action: "set", key, value, ttl, if: options.if, version, compressed } as const;
+    const command = { action: "set", key, value: member, ttl, if: options.if, version, compressed } as const;
     return this.#call(command, (reply) => reply.version);
+  }
+
+  #readValue(key: string, reply: { readonly value: unknown; readonly compressed?: boolean | undefined }): unknown {
+    return reply.compressed ? decompressValue(key, reply.value) : this.#settings.codec.fromMember(reply.value);
   }
 
   #call<Name extends CommandName, Result>(
@@ -242,15 +245,13 @@ export class Client {
   }
 }
 
-/** @throws {EphemeralError} `bad_command` for what JSON cannot carry */
-function storableText(key: string, value: unknown): string {
-  if (value !== undefined) return jsonText(value);
-  throw new EphemeralError("bad_command", `Cannot set "${key}": wanted JSON or a Uint8Array, got undefined`);
+/** What `set` sends: a value as a member of the command, and what goes with it. */
+interface Stored {
+  readonly member: unknown;
+  readonly options: SetOptions;
+  readonly compressed?: true;
 }
 
-function readValue(
-  key: string,
-  reply: { readonly value: unknown; readonly compressed?: boolean | undefined },
-): unknown {
-  return reply.compressed ? decompressValue(key, reply.value) : fromJsonValue(reply.value);
+function notStorable(key: string): EphemeralError {
+  return new EphemeralError("bad_command", `Cannot set "${key}": wanted JSON or a Uint8Array, got undefined`);
 }

@@ -3,8 +3,8 @@
  * value cannot fill the memory. `node:zlib` is loaded with the first of them.
  */
 import { EphemeralError } from "../protocol/errors.ts";
-import { fromJsonValue } from "../protocol/json.ts";
-import { MiB } from "../protocol/limits.ts";
+import { fromJsonValue } from "../protocol/json-values.ts";
+import { MiB } from "../protocol/sizes.ts";
 
 /** What one value may inflate to: 16 MiB, and 100 × its own size where that is over 1 MiB (plain repetition gives 1000 ×). */
 const inflatedBytesMax = 16 * MiB;

@@ -3,6 +3,7 @@
  * which calls are sent again, which fail and when; never which command they are. Only calls in progress keep the process
  * alive.
  */
+import type { ClientCodec } from "../protocol/codec.ts";
 import type { CommandName } from "../protocol/commands.ts";
 import { EphemeralError } from "../protocol/errors.ts";
 import { Backlog } from "./backlog.ts";
@@ -15,7 +16,9 @@ import {
   pipeReconnectBounds,
   type ReconnectBounds,
 } from "./connection-state.ts";
-import { assumedLimits, Link, type Loss } from "./link.ts";
+import { json } from "./json-codec.ts";
+import { assumedLimits, Link } from "./link.ts";
+import type { Loss } from "./loss.ts";
 import type { Transport } from "./transport.ts";
 
 export interface ConnectionOptions {
@@ -23,6 +26,8 @@ export interface ConnectionOptions {
   /** Makes the transport of one attempt. */
   readonly dial: () => Transport;
   readonly clock: ClientClock;
+  /** JSON unless told. */
+  readonly codec?: ClientCodec | undefined;
   /** How long a call may wait for the connection and, unless it is a waiting command, for its answer. */
   readonly timeoutMs: number;
   readonly secret: string | undefined;
@@ -34,6 +39,7 @@ export interface ConnectionOptions {
 const reads: ReadonlySet<CommandName> = new Set(["get", "list", "ping", "stats", "health", "metrics", "ps"]);
 
 export class Connection {
+  readonly codec: ClientCodec;
   readonly #options: ConnectionOptions;
   readonly #backlog = new Backlog();
   #state: ConnectionState = { name: "disconnected", attempt: 0 };
@@ -49,6 +55,7 @@ export class Connection {
 
   constructor(options: ConnectionOptions) {
     this.#options = options;
+    this.codec = options.codec ?? json;
   }
 
   get state(): ConnectionState["name"] {
@@ -65,7 +72,14 @@ export class Connection {
       if (this.#refusal !== undefined) throw refusalOf(request.command.action, { refusal: this.#refusal });
       const nowMs = this.#options.clock.nowMs();
       const deadlineMs = nowMs + this.#options.timeoutMs;
-      const call = new Call(request, { resolve, reject, onSettled: this.#onSettled, nowMs, deadlineMs });
+      const call = new Call(request, {
+        resolve,
+        reject,
+        onSettled: this.#onSettled,
+        codec: this.codec,
+        nowMs,
+        deadlineMs,
+      });
       this.#assertFits(call);
       this.#start(call);
       if (request.signal !== undefined) call.listen((reason) => this.#abort(call, reason));
@@ -94,9 +108,7 @@ export class Connection {
   /** Refuses what the broker could only answer by closing the connection under everybody else's commands. */
   #assertFits(call: Call): void {
     const { frameBytesMax } = this.#limits;
-    // No UTF-16 unit takes more than three bytes; the envelope takes under 64.
-    if (call.length * 3 + 64 <= frameBytesMax) return;
-    const bytes = call.byteLength + 64;
+    const bytes = call.frameBytes(frameBytesMax);
     if (bytes <= frameBytesMax) return;
     throw new EphemeralError("too_large", `Cannot ${call.action}: it takes ${bytes} bytes, limit is ${frameBytesMax}`);
   }
@@ -139,7 +151,7 @@ export class Connection {
   #dial(): void {
     const { dial, clock, timeoutMs, secret, label } = this.#options;
     const link = new Link(
-      { transport: dial(), clock, greetingMs: timeoutMs, secret, label },
+      { transport: dial(), codec: this.codec, clock, greetingMs: timeoutMs, secret, label },
       {
         onRoom: () => this.#drain(),
         onGreeted: (hello) => {

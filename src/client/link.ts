@@ -2,18 +2,23 @@
  * One open connection, from the first byte to the last: greets, numbers and sends calls, hands replies to them, and tells
  * how it ended. All said in one turn leaves in one write. It never comes back; `connection.ts` makes the next one.
  */
-import type { CommandName, HelloReply, Reply } from "../protocol/commands.ts";
-import { closeCodes, EphemeralError, type ErrorCode, mayReconnect } from "../protocol/errors.ts";
-import { FrameDecoder } from "../protocol/frame.ts";
-import { decodeJson } from "../protocol/json.ts";
-import { KiB, type Limits, MiB } from "../protocol/limits.ts";
+import type { ClientCodec } from "../protocol/codec.ts";
+import type { CommandName, EncodedValue, HelloReply, Reply } from "../protocol/commands.ts";
+import { EphemeralError } from "../protocol/errors.ts";
+import type { FrameDecoder } from "../protocol/frame.ts";
+import type { Limits } from "../protocol/limits.ts";
+import { KiB, MiB } from "../protocol/sizes.ts";
 import { Call, errorOfReply, type Outgoing } from "./call.ts";
 import type { ClientClock } from "./client-clock.ts";
 import { authenticate, type Exchange, helloCommand } from "./greeting.ts";
+import { json } from "./json-codec.ts";
+import { closeOf, type Loss, lossOf } from "./loss.ts";
 import type { Transport } from "./transport.ts";
 
 export interface LinkOptions {
   readonly transport: Transport;
+  /** JSON unless told. */
+  readonly codec?: ClientCodec;
   readonly clock: ClientClock;
   /** How long opening and greeting may take. */
   readonly greetingMs: number;
@@ -40,11 +45,6 @@ export type KnownLimits = Pick<Limits, "frameBytesMax" | "commandsInFlightMax">;
 /** What we take them for until the reply to `hello` tells: a broker's defaults. The whole table would be ballast here. */
 export const assumedLimits: KnownLimits = { frameBytesMax: 1 * MiB, commandsInFlightMax: 1 * KiB };
 
-export interface Loss {
-  readonly error: Error;
-  readonly retryAfterMs: number | undefined;
-}
-
 /** Replies are bounded by the broker, whose bounds may be set higher than ours. */
 const replyBytesMax = 64 * MiB;
 /** Past this many bytes that the kernel has not taken, calls are held back. A call with so many is answered at some time. */
@@ -55,13 +55,14 @@ const cancelShare = 8;
 export class Link {
   readonly #options: LinkOptions;
   readonly #events: LinkEvents;
-  readonly #decoder = new FrameDecoder({ frameBytesMax: replyBytesMax });
+  readonly #codec: ClientCodec;
+  readonly #decoder: FrameDecoder;
   /** By number, so in the order sent; undefined for a `cancel`, whose answer says nothing new. */
   readonly #unanswered = new Map<number, Call | undefined>();
   #nextId = 1;
   /** Calls from this number on were not handed to the transport yet. */
   #firstUnsentId = 1;
-  #outgoing = "";
+  #outgoing: EncodedValue[] = [];
   #phase: "opening" | "greeting" | "writable" | "leaving" | "over" = "opening";
   #limits = assumedLimits;
   #loss: Loss | undefined;
@@ -70,6 +71,8 @@ export class Link {
   constructor(options: LinkOptions, events: LinkEvents) {
     this.#options = options;
     this.#events = events;
+    this.#codec = options.codec ?? json;
+    this.#decoder = this.#codec.decoder(replyBytesMax);
   }
 
   /** Whether another call may be sent now. */
@@ -105,14 +108,14 @@ export class Link {
     const id = this.#nextId++;
     call.id = id;
     this.#unanswered.set(id, call);
-    this.#enqueue(call.line(id, this.#options.clock.nowMs()));
+    this.#enqueue(call.frame(id, this.#options.clock.nowMs()));
   }
 
   /** Asks the broker to give up a wait. */
   cancel(call: Call): void {
     const id = this.#nextId++;
     this.#unanswered.set(id, undefined);
-    this.#enqueue(`{"id":${id},"action":"cancel","target":${call.id}}\n`);
+    this.#enqueue(this.#codec.frame(this.#codec.prepare({ action: "cancel", target: call.id }), { id }));
   }
 
   /** Calls without an answer, in the order sent, callers that have gone left out. */
@@ -148,17 +151,16 @@ export class Link {
     this.#stopGreetingTimer?.();
   }
 
-  #enqueue(line: string): void {
-    if (this.#outgoing === "") queueMicrotask(() => this.#flush());
-    this.#outgoing += line;
+  #enqueue(frame: EncodedValue): void {
+    if (this.#outgoing.push(frame) === 1) queueMicrotask(() => this.#flush());
   }
 
   #flush(): void {
-    if (this.#outgoing === "" || this.#phase === "over") return;
-    const text = this.#outgoing;
-    this.#outgoing = "";
+    if (this.#outgoing.length === 0 || this.#phase === "over") return;
+    const frames = this.#outgoing;
+    this.#outgoing = [];
     this.#firstUnsentId = this.#nextId;
-    this.#options.transport.send(text);
+    this.#options.transport.send(this.#codec.join(frames));
   }
 
   /** Without a secret calls may follow `hello` at once; with one nothing is said before the broker has proved itself. */
@@ -189,8 +191,16 @@ export class Link {
         this.#greetingFailed(error);
         reject(error);
       };
-      const settling = { resolve, reject: fail, onSettled: () => {}, nowMs: 0, deadlineMs: Number.POSITIVE_INFINITY };
-      if (this.#phase !== "over") this.send(new Call<Name, Result>({ command, read }, settling));
+      const codec = this.#codec;
+      const start = {
+        resolve,
+        reject: fail,
+        onSettled: () => {},
+        codec,
+        nowMs: 0,
+        deadlineMs: Number.POSITIVE_INFINITY,
+      };
+      if (this.#phase !== "over") this.send(new Call<Name, Result>({ command, read }, start));
     });
   }
 
@@ -220,7 +230,7 @@ export class Link {
   }
 
   readonly #onFrame = (frame: Uint8Array): boolean => {
-    const message = decodeJson(frame);
+    const message = this.#codec.decode(frame);
     if (typeof message.id === "number") this.#answer(message.id, message);
     else if (message.push === "closing") this.#closing(message);
     else if (message.ok === false) this.#loss = lossOf(errorOfReply(message));
@@ -236,18 +246,14 @@ export class Link {
   }
 
   /** The broker is about to close: what is not sent yet waits for the next link, or for none. */
-  #closing({ code, reason, retryAfterMs }: Readonly<Record<string, unknown>>): void {
-    const closeCode = typeof code === "number" ? code : closeCodes.shutdown;
-    const text = `The broker closed the connection: ${reason} (${closeCode})`;
-    const extras = {
-      retryAfterMs: typeof retryAfterMs === "number" ? retryAfterMs : undefined,
-      details: { closeCode },
-    };
-    const error = new EphemeralError(refusals[closeCode] ?? "unavailable", text, extras);
-    if (mayReconnect(closeCode)) {
-      this.#loss = lossOf(error);
-      this.#phase = "leaving";
-    } else this.#refuse(error);
+  #closing(push: Readonly<Record<string, unknown>>): void {
+    const { error, mayReturn } = closeOf(push);
+    if (!mayReturn) {
+      this.#refuse(error);
+      return;
+    }
+    this.#loss = lossOf(error);
+    this.#phase = "leaving";
   }
 
   #closedByPeer(error: Error | undefined): void {
@@ -271,19 +277,7 @@ export class Link {
   }
 }
 
-/** What the codes that keep us away mean to a caller; `unavailable` where there is no better word. */
-const refusals: Readonly<Record<number, ErrorCode>> = {
-  [closeCodes.authFailed]: "auth_failed",
-  [closeCodes.badRequest]: "bad_command",
-  [closeCodes.connectionLimit]: "too_many_connections",
-  [closeCodes.forbidden]: "forbidden",
-};
-
 function isGreeting(call: Call): boolean {
   const greetings: readonly CommandName[] = ["challenge", "hello"];
   return greetings.includes(call.action);
-}
-
-function lossOf(error: Error): Loss {
-  return { error, retryAfterMs: error instanceof EphemeralError ? error.retryAfterMs : undefined };
 }

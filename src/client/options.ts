@@ -2,10 +2,12 @@
  * What a client can be told, read once: the caller's options first, then the environment, then the defaults. After this
  * nobody asks again.
  */
+import type { ClientCodec } from "../protocol/codec.ts";
 import { EphemeralError, kindOf } from "../protocol/errors.ts";
-import { KiB } from "../protocol/limits.ts";
+import { KiB } from "../protocol/sizes.ts";
 import { type ClientClock, systemClientClock } from "./client-clock.ts";
 import { readEnvironment } from "./environment.ts";
+import { json } from "./json-codec.ts";
 
 export interface ClientOptions {
   /** What broker and client both know; else `CLIENT_SECRET`, `EPHEMERAL_SECRET`. Null is the same as leaving it out. */
@@ -23,6 +25,8 @@ export interface ClientOptions {
   readonly compression?: boolean | undefined;
   /** From how many characters of JSON on; else `CLIENT_COMPRESSION_THRESHOLD`, 1024. */
   readonly compressionThreshold?: number | undefined;
+  /** JSON lines, or `msgpack` of `ephemerald/msgpack`: worth it for values that are bytes. */
+  readonly codec?: ClientCodec | undefined;
   /** Time and chance, for tests. */
   readonly clock?: ClientClock | undefined;
 }
@@ -35,6 +39,7 @@ export interface ClientSettings {
   readonly defaultTtlMs: number;
   /** From how many characters on values are compressed; Infinity for never. */
   readonly compressionThreshold: number;
+  readonly codec: ClientCodec;
   readonly clock: ClientClock;
 }
 
@@ -69,6 +74,7 @@ export function clientSettings(pipe: string | undefined, options: ClientOptions)
     timeoutMs: readMs("timeoutMs", timeoutMs),
     defaultTtlMs: readMs("defaultTtlMs", options.defaultTtlMs ?? defaultTtlMs),
     compressionThreshold: isCompressing ? threshold : Number.POSITIVE_INFINITY,
+    codec: options.codec ?? json,
     clock: options.clock ?? systemClientClock,
   };
 }

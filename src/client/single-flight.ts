@@ -3,9 +3,8 @@
  * its turn was lost while it worked. Who is chosen is the broker's decision.
  */
 
-import { Encoded, type Reply, type WaitMs } from "../protocol/commands.ts";
+import type { Reply, WaitMs } from "../protocol/commands.ts";
 import { EphemeralError } from "../protocol/errors.ts";
-import { jsonText } from "../protocol/json.ts";
 import type { Outgoing } from "./call.ts";
 import type { Connection } from "./connection.ts";
 
@@ -68,7 +67,8 @@ async function share(connection: Connection, { key, fence, value, ttlMs }: Shari
       `Cannot share "${key}": its producer should return a value, it returned none`,
     );
   }
-  const command = { action: "once.resolve", key, fence, value: new Encoded(jsonText(value)), ttl: ttlMs } as const;
+  const member = connection.codec.toMember(value);
+  const command = { action: "once.resolve", key, fence, value: member, ttl: ttlMs } as const;
   await connection.call({ command, read: () => undefined });
 }
 

@@ -6,12 +6,13 @@ import { Encoder } from "@msgpack/msgpack";
 import type { Codec } from "../protocol/codec.ts";
 import { Encoded } from "../protocol/commands.ts";
 import { assert, EphemeralError } from "../protocol/errors.ts";
-import { fromJsonValue } from "../protocol/json.ts";
+import { fromJsonValue } from "../protocol/json-values.ts";
 import { readMessagePack } from "./reader.ts";
 import { scanMessagePack } from "./scan.ts";
 
 const encoder = new Encoder({ ignoreUndefined: true });
-const prefixBytes = 4;
+/** A frame's length stands before its map. */
+export const prefixBytes = 4;
 
 /** The codec of MessagePack connections. Values that were kept as JSON text are transcoded as they leave. */
 export const msgpackCodec: Codec = {
@@ -22,6 +23,12 @@ export const msgpackCodec: Codec = {
     frameOf([...(id === undefined ? [] : [["id", id] as const]), ["ok", true], ...Object.entries(reply)]),
   keep: (value) => (typeof value === "number" ? JSON.stringify(value) : encoder.encode(value)),
 };
+
+/** A value as MessagePack.
+ *  @throws {EphemeralError} `bad_command` for an object that would make a map no decoder takes */
+export function toMessagePack(value: unknown): Uint8Array {
+  return encoder.encode(writable(value));
+}
 
 /** A value that was kept as MessagePack, for a codec that writes it differently. */
 export function fromMessagePack(bytes: Uint8Array): unknown {
@@ -61,7 +68,7 @@ function mapHead(size: number): Uint8Array {
 }
 
 function memberBytes(value: unknown): Uint8Array {
-  if (!(value instanceof Encoded)) return encoder.encode(writable(value));
+  if (!(value instanceof Encoded)) return toMessagePack(value);
   if (typeof value.data !== "string") return value.data;
   const kept = fromJsonValue(JSON.parse(value.data));
   return encoder.encode(mayBeUnwritable.test(value.data) ? writable(kept) : kept);

@@ -3,7 +3,7 @@
  * nested arrays would take a decoder gigabytes; here it is refused for what it says of itself.
  */
 import { EphemeralError } from "../protocol/errors.ts";
-import { nestingMax } from "../protocol/limits.ts";
+import { nestingMax } from "../protocol/sizes.ts";
 
 /** Items still to come of each map and array that is open, outermost first; a map counts keys and values. */
 const itemsLeft = new Float64Array(nestingMax + 1);

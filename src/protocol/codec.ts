@@ -1,9 +1,11 @@
 /**
- * What a codec is: how a message becomes a frame's bytes and back, and the form in which it keeps a value. JSON lives in
- * this folder, MessagePack in `src/msgpack/`; whoever opens a connection hands the codec in.
+ * What a codec is, for each end of a connection: how a message becomes a frame's bytes and back, and what becomes of values.
+ * JSON lives in this folder and in the client, MessagePack in `src/msgpack/`; whoever opens a connection hands the codec in.
  */
 import type { EncodedValue } from "./commands.ts";
+import type { FrameDecoder } from "./frame.ts";
 
+/** The broker's end. */
 export interface Codec {
   readonly name: "json" | "msgpack";
 
@@ -20,4 +22,36 @@ export interface Codec {
   /** The form in which a value that came in this codec is kept. Numbers are JSON text in every codec, so that the engine
    *  can count with them. */
   keep(value: unknown): EncodedValue;
+}
+
+/** What stands around a command: its number, and how long it may wait, which depends on when it is sent. */
+export interface Envelope {
+  readonly id: number;
+  readonly waitMs?: number | undefined;
+}
+
+/** The client's end. A command is written in two steps: itself when it is issued, its envelope when it is sent. */
+export interface ClientCodec {
+  /** Cuts what the broker sends into frames. */
+  decoder(frameBytesMax: number): FrameDecoder;
+
+  /** Reads one frame. The broker is trusted to send objects of the protocol.
+   *  @throws {EphemeralError} `invalid_json` for bytes that are no message of this codec */
+  decode(frame: Uint8Array): Record<string, unknown>;
+
+  /** Writes a command without its envelope. Members that are undefined are left out. */
+  prepare(command: object): EncodedValue;
+
+  /** The frame of a prepared command. */
+  frame(prepared: EncodedValue, envelope: Envelope): EncodedValue;
+
+  /** Frames in one piece. */
+  join(frames: readonly EncodedValue[]): EncodedValue;
+
+  /** A caller's value as a member of a command, copied: plain JSON plus `Uint8Array`, in every codec the same.
+   *  @throws {EphemeralError} `bad_command` for anything else: Date, Map, bigint, NaN, functions, cycles */
+  toMember(value: unknown): unknown;
+
+  /** The caller's value again, from a member of a reply. */
+  fromMember(member: unknown): unknown;
 }

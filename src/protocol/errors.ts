@@ -1,65 +1,58 @@
 /**
- * Every way a command, a connection or a start can fail: the code callers branch on, whether trying again can help,
- * and how far the failure reaches. The one error class both sides throw. Knows nothing of sockets or of any command.
+ * Every way a command, a connection or a start can fail: the code callers branch on, and whether trying again can help. The one error class both sides throw. Knows nothing of sockets or of any command.
  */
 
-/** How far a failure reaches. `command`: only the command fails. `connection`: the reply is sent, then the connection is
- *  closed. `start`: the broker refuses to start. */
-export type Severity = "command" | "connection" | "start";
+/** Codes of failures that the same command would only meet again. Those up to `worker_required` are the seed's. */
+export const finalCodes = [
+  "not_found",
+  "expired",
+  "ttl_required",
+  "invalid_ttl",
+  "too_large",
+  "max_items",
+  "auth_failed",
+  "invalid_json",
+  "unknown_action",
+  "key_and_worker_required",
+  "worker_required",
+  "bad_command",
+  "exists",
+  "version_mismatch",
+  "not_a_number",
+  "cancelled",
+  "unknown_pool",
+  "size_mismatch",
+  "not_owner",
+  "deadlock",
+  "producer_failed",
+  "barrier_broken",
+  "responder_failed",
+  "forbidden",
+  "internal",
+] as const;
 
-interface ErrorTraits {
-  readonly retryable: boolean;
-  readonly severity: Severity;
-}
-
-const command: ErrorTraits = { retryable: false, severity: "command" };
-const retryableCommand: ErrorTraits = { retryable: true, severity: "command" };
-
-/** The table of codes. The first block are the seed's, the second ours. */
-export const errorTraits = {
-  not_found: command,
-  expired: command,
-  ttl_required: command,
-  invalid_ttl: command,
-  too_large: command,
-  max_items: command,
-  auth_failed: command,
-  invalid_json: command,
-  unknown_action: command,
-  key_and_worker_required: command,
-  worker_required: command,
-  draining: retryableCommand,
-
-  bad_command: command,
-  exists: command,
-  version_mismatch: command,
-  not_a_number: command,
-  timeout: retryableCommand,
-  cancelled: command,
-  pool_exhausted: retryableCommand,
-  unknown_pool: command,
-  size_mismatch: command,
-  not_owner: command,
-  deadlock: command,
-  producer_failed: command,
-  rate_limited: retryableCommand,
-  barrier_broken: command,
-  no_responder: retryableCommand,
-  responder_failed: command,
-  forbidden: command,
-  too_many_connections: { retryable: true, severity: "connection" },
-  too_many_commands: retryableCommand,
-  too_many_names: retryableCommand,
-  unavailable: retryableCommand,
-  internal: command,
-} as const satisfies Record<string, ErrorTraits>;
+/** Codes of failures after which trying again can help; `draining` is the seed's. All fail their command alone, but
+ *  `too_many_connections`, which is said once and the connection is closed behind it. */
+export const retryableCodes = [
+  "draining",
+  "timeout",
+  "pool_exhausted",
+  "rate_limited",
+  "no_responder",
+  "too_many_connections",
+  "too_many_commands",
+  "too_many_names",
+  "unavailable",
+] as const;
 
 /** A failure's code: the only part of an error callers may branch on. */
-export type ErrorCode = keyof typeof errorTraits;
+export type ErrorCode = (typeof finalCodes | typeof retryableCodes)[number];
+
+const isRetryable = (code: unknown): boolean => (retryableCodes as readonly unknown[]).includes(code);
 
 /** True when `code` is one of ours; a newer broker may send one we do not know. */
 export function isErrorCode(code: unknown): code is ErrorCode {
-  return typeof code === "string" && Object.hasOwn(errorTraits, code);
+  return isRetryable(code) || (finalCodes as readonly unknown[]).includes(code);
 }
 
 /** What an error may carry besides its code and its text. */
@@ -85,7 +78,7 @@ export class EphemeralError extends Error {
   constructor(code: ErrorCode, message: string, extras?: ErrorExtras) {
     super(message);
     this.code = code;
-    this.retryable = errorTraits[code].retryable;
+    this.retryable = isRetryable(code);
     this.retryAfterMs = extras?.retryAfterMs;
     this.details = extras?.details;
   }

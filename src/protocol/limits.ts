@@ -3,9 +3,7 @@
  * each client in the reply to `hello`. Defaults only; the values in force live in the broker's frozen configuration.
  */
 import { assert } from "./errors.ts";
-
-export const KiB = 1024;
-export const MiB = 1024 * KiB;
+import { KiB, MiB } from "./sizes.ts";
 
 /** The bounds and their defaults. Sizes are bytes, durations milliseconds, the rest counts. */
 export const defaultLimits = {
@@ -44,8 +42,6 @@ export const defaultLimits = {
 
 export type Limits = { readonly [Name in keyof typeof defaultLimits]: number };
 
-/** Values nest at most so deep; checked on bytes, before a parser can recurse. */
-export const nestingMax = 64;
 /** Frames in a row that cannot be read before the connection is closed. */
 export const badFramesInARowMax = 3;
 /** Wrong per-message proofs on one connection before it is closed. */

@@ -1,5 +1,6 @@
 import { describe, expect, test } from "bun:test";
 import { readEnvironment } from "../../src/client/environment.ts";
+import { json } from "../../src/client/json-codec.ts";
 import { type ClientOptions, clientSettings } from "../../src/client/options.ts";
 import { EphemeralError } from "../../src/protocol/errors.ts";
 
@@ -80,6 +81,7 @@ describe("clientSettings()", () => {
       timeoutMs: 5000,
       defaultTtlMs: 1_800_000,
       compressionThreshold: Number.POSITIVE_INFINITY,
+      codec: json,
     });
   });
 

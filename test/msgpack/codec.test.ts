@@ -3,8 +3,8 @@ import { decode, encode } from "@msgpack/msgpack";
 import fc from "fast-check";
 import { fromMessagePack, msgpackCodec } from "../../src/msgpack/codec.ts";
 import { Encoded } from "../../src/protocol/commands.ts";
+import { DetectingDecoder } from "../../src/protocol/detecting-decoder.ts";
 import { EphemeralError } from "../../src/protocol/errors.ts";
-import { FrameDecoder } from "../../src/protocol/frame.ts";
 import type { Message } from "../support/msgpack-client.ts";
 import { announceSeed, Random, testSeed } from "../support/random.ts";
 import { refusal } from "../support/refusal.ts";
@@ -283,9 +283,9 @@ describe("msgpackCodec.keep() and fromMessagePack()", () => {
   });
 });
 
-describe("FrameDecoder.push() with prefixed framing", () => {
+describe("DetectingDecoder.push() with MessagePack", () => {
   const readAll = (chunks: readonly Uint8Array[]): Message[] => {
-    const decoder = new FrameDecoder({ frameBytesMax: 2 ** 20, framing: "detect" });
+    const decoder = new DetectingDecoder(2 ** 20);
     const messages: Message[] = [];
     for (const chunk of chunks) decoder.push(chunk, (frame) => void messages.push(msgpackCodec.decode(frame)));
     expect(decoder.framing).toBe("prefixed");

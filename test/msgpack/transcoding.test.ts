@@ -1,7 +1,7 @@
 import { describe, expect, test } from "bun:test";
 import { encode } from "@msgpack/msgpack";
 import fc from "fast-check";
-import { fromJsonValue, jsonText } from "../../src/protocol/json.ts";
+import { fromJsonValue, jsonText } from "../../src/protocol/json-values.ts";
 import { lineClient, testBroker } from "../support/broker.ts";
 import { msgpackClient, prefixed } from "../support/msgpack-client.ts";
 import { announceSeed, testSeed } from "../support/random.ts";

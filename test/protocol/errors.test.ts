@@ -4,16 +4,16 @@ import {
   badField,
   closeCodes,
   EphemeralError,
-  errorTraits,
+  finalCodes,
   isErrorCode,
   kindOf,
   mayReconnect,
+  retryableCodes,
 } from "../../src/protocol/errors.ts";
 
-describe("errorTraits", () => {
+describe("retryableCodes", () => {
   test("says of exactly the codes that the protocol names that trying again can help", () => {
-    const retryable = Object.entries(errorTraits).flatMap(([code, traits]) => (traits.retryable ? [code] : []));
-    expect(retryable.sort()).toEqual(
+    expect<string[]>([...retryableCodes].sort()).toEqual(
       [
         "draining",
         "no_responder",
@@ -28,14 +28,19 @@ describe("errorTraits", () => {
     );
   });
 
+  test("are told apart from the final ones by each error", () => {
+    const said = [...retryableCodes, ...finalCodes].map((code) => new EphemeralError(code, "").retryable);
+    expect(said).toEqual([...retryableCodes.map(() => true), ...finalCodes.map(() => false)]);
+  });
+});
+
+describe("isErrorCode()", () => {
   test("keeps the seed's codes", () => {
     const seed =
       "not_found expired ttl_required invalid_ttl too_large max_items auth_failed invalid_json unknown_action key_and_worker_required worker_required draining";
     expect(seed.split(" ").filter((code) => !isErrorCode(code))).toEqual([]);
   });
-});
 
-describe("isErrorCode()", () => {
   test.each(["nope", "toString", "__proto__", "constructor", "", 1, null, undefined])("refuses %p", (code) => {
     expect(isErrorCode(code)).toBe(false);
   });

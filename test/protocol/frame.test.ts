@@ -1,6 +1,8 @@
 import { describe, expect, spyOn, test } from "bun:test";
 import fc from "fast-check";
-import { FrameDecoder, type Framing } from "../../src/protocol/frame.ts";
+import { DetectingDecoder } from "../../src/protocol/detecting-decoder.ts";
+import { LineDecoder } from "../../src/protocol/line-decoder.ts";
+import { PrefixedDecoder } from "../../src/protocol/prefixed-decoder.ts";
 import { announceSeed, testSeed } from "../support/random.ts";
 import { refusal } from "../support/refusal.ts";
 
@@ -9,9 +11,12 @@ const MiB = 1024 * KiB;
 const bytes = (text: string): Uint8Array => new TextEncoder().encode(text);
 const text = (frame: Uint8Array): string => new TextDecoder().decode(frame);
 
+const decoders = { lines: LineDecoder, prefixed: PrefixedDecoder, detect: DetectingDecoder };
+type Framing = keyof typeof decoders;
+
 /** Pushes `chunks` one after another and collects the frames as text. */
 function framesOf(chunks: readonly Uint8Array[], framing: Framing = "lines", frameBytesMax = 1000): string[] {
-  const decoder = new FrameDecoder({ frameBytesMax, framing });
+  const decoder = new decoders[framing](frameBytesMax);
   const frames: string[] = [];
   for (const chunk of chunks) expect(decoder.push(chunk, (frame) => void frames.push(text(frame)))).toBe(chunk.length);
   return frames;
@@ -109,7 +114,7 @@ describe("FrameDecoder.push()", () => {
   });
 
   test("refuses 10 MiB without an end after 1 MiB and keeps none of it", () => {
-    const decoder = new FrameDecoder({ frameBytesMax: 1 * MiB });
+    const decoder = new LineDecoder(1 * MiB);
     const piece = new Uint8Array(64 * KiB).fill(0x78);
     Bun.gc(true);
     const before = process.memoryUsage().external;
@@ -128,7 +133,7 @@ describe("FrameDecoder.push()", () => {
   });
 
   test("refuses one chunk of 10 MiB without an end without copying it", () => {
-    const decoder = new FrameDecoder({ frameBytesMax: 1 * MiB });
+    const decoder = new LineDecoder(1 * MiB);
     const chunk = new Uint8Array(10 * MiB).fill(0x78);
     const copied = spyOn(Object.getPrototypeOf(Uint8Array.prototype), "set");
     try {
@@ -143,7 +148,7 @@ describe("FrameDecoder.push()", () => {
   });
 
   test("hands on the frames before one that is too large", () => {
-    const decoder = new FrameDecoder({ frameBytesMax: 4 });
+    const decoder = new LineDecoder(4);
     const frames: string[] = [];
     const error = refusal(() => decoder.push(bytes("ab\ncd\nefghij\n"), (frame) => void frames.push(text(frame))));
     expect(error.code).toBe("too_large");
@@ -151,7 +156,7 @@ describe("FrameDecoder.push()", () => {
   });
 
   test("holds a frame begun to a bound lowered meanwhile", () => {
-    const decoder = new FrameDecoder({ frameBytesMax: 100 });
+    const decoder = new LineDecoder(100);
     decoder.push(bytes("x".repeat(50)), () => expect.unreachable());
     decoder.frameBytesMax = 10;
     expect(refusal(() => decoder.push(bytes("x"), () => expect.unreachable())).code).toBe("too_large");
@@ -163,7 +168,7 @@ describe("FrameDecoder.push()", () => {
   ] as const)(
     "with framing %s stops where onFrame returns false and takes the rest when it is pushed again",
     (framing, stream) => {
-      const decoder = new FrameDecoder({ frameBytesMax: 100, framing });
+      const decoder = new decoders[framing](100);
       const frames: string[] = [];
       let rest: Uint8Array = stream;
       let pushes = 0;
@@ -183,7 +188,7 @@ describe("FrameDecoder.push()", () => {
       const wanted = ["é€", "😀", "end"];
       const stream = framing === "lines" ? bytes("é€\n😀\r\nend\n") : join(wanted.map((body) => prefixed(bytes(body))));
       for (let at = 0; at <= stream.length; at++) {
-        const decoder = new FrameDecoder({ frameBytesMax: 100, framing });
+        const decoder = new decoders[framing](100);
         const frames: string[] = [];
         for (const chunk of split(stream, at)) {
           for (let rest: Uint8Array = chunk; rest.length > 0; ) {
@@ -206,9 +211,9 @@ describe("FrameDecoder.push()", () => {
     ["a letter", bytes("x\n"), "lines"],
     ["0xff", Uint8Array.of(0xff, 0x0a), "lines"],
   ] as const)("with framing detect takes %s for the first byte of its framing", (_what, stream, framing) => {
-    const decoder = new FrameDecoder({ frameBytesMax: 100, framing: "detect" });
+    const decoder = new DetectingDecoder(100);
     expect(decoder.push(new Uint8Array(0), () => expect.unreachable())).toBe(0);
-    expect(decoder.framing).toBe("detect");
+    expect(decoder.framing).toBe("undecided");
     const frames: number[] = [];
     decoder.push(stream, (frame) => void frames.push(frame.length));
     expect(decoder.framing).toBe(framing);
@@ -228,7 +233,7 @@ describe("FrameDecoder.push()", () => {
     announceSeed("FrameDecoder.push()");
     const property = fc.property(fc.array(frame, { maxLength: 12 }), cuts, fc.boolean(), (frames, places, crlf) => {
       const prefixedFrames: string[] = [];
-      const decoder = new FrameDecoder({ frameBytesMax: 60, framing: "prefixed" });
+      const decoder = new PrefixedDecoder(60);
       for (const chunk of cutUp(join(frames.map(prefixed)), places)) {
         decoder.push(chunk, (body) => void prefixedFrames.push(Buffer.from(body).toString("hex")));
       }
@@ -238,7 +243,7 @@ describe("FrameDecoder.push()", () => {
       const asLines = frames.map((body) => [...body].filter((byte) => byte !== 0x0a && byte !== 0x0d));
       const stream = asLines.flatMap((line) => [...line, ...(crlf ? [0x0d] : []), 0x0a]);
       const found: string[] = [];
-      const lineDecoder = new FrameDecoder({ frameBytesMax: 60 });
+      const lineDecoder = new LineDecoder(60);
       for (const chunk of cutUp(Uint8Array.from(stream), places)) {
         lineDecoder.push(chunk, (line) => void found.push(Buffer.from(line).toString("hex")));
       }

@@ -1,7 +1,8 @@
 import { describe, expect, test } from "bun:test";
 import fc from "fast-check";
 import { Encoded } from "../../src/protocol/commands.ts";
-import { decodeJson, encodeJson, fromJsonValue, jsonText } from "../../src/protocol/json.ts";
+import { decodeJson, jsonCodec } from "../../src/protocol/json.ts";
+import { fromJsonValue, jsonText } from "../../src/protocol/json-values.ts";
 import { announceSeed, testSeed } from "../support/random.ts";
 import { refusal } from "../support/refusal.ts";
 
@@ -10,6 +11,8 @@ const bytes = (text: string): Uint8Array => new TextEncoder().encode(text);
 /** `{"v":` and `depth - 1` arrays inside: `depth` deep in all. */
 const nested = (depth: number): string => `{"v":${"[".repeat(depth - 1)}${"]".repeat(depth - 1)}}`;
 const inString = (...raw: number[]): Uint8Array => Uint8Array.of(...bytes('{"a":"'), ...raw, ...bytes('"}'));
+
+const codec = jsonCodec(() => expect.unreachable());
 
 describe("decodeJson()", () => {
   test.each([
@@ -86,17 +89,17 @@ describe("decodeJson()", () => {
   });
 });
 
-describe("encodeJson()", () => {
+describe("jsonCodec.encode()", () => {
   test("writes one line, leaves out what is undefined and writes encoded values as they stand", () => {
     const message = { ok: true, value: new Encoded('{"b" :1}'), gone: undefined, text: 'é"\n', list: [1, null] };
-    expect(encodeJson(message)).toBe('{"ok":true,"value":{"b" :1},"text":"é\\"\\n","list":[1,null]}\n');
+    expect(codec.encode(message)).toBe('{"ok":true,"value":{"b" :1},"text":"é\\"\\n","list":[1,null]}\n');
   });
 
   test("writes a line that a decoder reads back, for any member values", () => {
     const property = fc.property(
       fc.dictionary(fc.stringMatching(/^[a-z]{1,8}$/), fc.jsonValue({ maxDepth: 4 })),
       (members) => {
-        const line = encodeJson(members);
+        const line = String(codec.encode(members));
         expect(line.indexOf("\n")).toBe(line.length - 1);
         expect(decodeJson(bytes(line.slice(0, -1)))).toEqual(JSON.parse(JSON.stringify(members)));
       },

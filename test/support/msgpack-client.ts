@@ -3,7 +3,7 @@
  * decoder, so that a mistake in ours cannot hide behind itself.
  */
 import { decode, encode } from "@msgpack/msgpack";
-import { FrameDecoder } from "../../src/protocol/frame.ts";
+import { PrefixedDecoder } from "../../src/protocol/prefixed-decoder.ts";
 
 export type Message = Record<string, unknown>;
 
@@ -29,7 +29,7 @@ export function prefixed(body: Uint8Array): Uint8Array {
 export async function msgpackClient(pipe: string): Promise<MsgpackClient> {
   const messages: Message[] = [];
   const readers: PromiseWithResolvers<Message>[] = [];
-  const decoder = new FrameDecoder({ frameBytesMax: 4 * 1024 * 1024, framing: "prefixed" });
+  const decoder = new PrefixedDecoder(4 * 1024 * 1024);
   let isClosed = false;
   let unsent = Buffer.alloc(0);
   const socket = await Bun.connect({

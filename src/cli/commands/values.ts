@@ -4,7 +4,7 @@
 import { defaultTtlMs } from "../../broker/config.ts";
 import { Encoded, type ListedItem, type Reply } from "../../protocol/commands.ts";
 import { EphemeralError } from "../../protocol/errors.ts";
-import { fromJsonValue, jsonText } from "../../protocol/json.ts";
+import { fromJsonValue, jsonText } from "../../protocol/json-values.ts";
 import { type Answer, type Ask, call, clientFlags } from "../call.ts";
 import { usageError } from "../failure.ts";
 import { type Paint, table } from "../output.ts";
