@@ -1,19 +1,14 @@
 /**
  * The names a broker may have, and where the socket of a name is. Loads nothing: the thinnest command asks it, too.
  */
-import { EphemeralError } from "../protocol/errors.ts";
 
-const nameForm = /^[A-Za-z0-9_-][A-Za-z0-9._-]{0,31}$/;
+const form = /^[A-Za-z0-9_-][A-Za-z0-9._-]{0,31}$/;
+/** For messages. */
+export const brokerNameForm = "1 to 32 of A-Z a-z 0-9 . _ -, not beginning with a dot";
 
-/** Fails for what cannot be a broker's name: it becomes a directory's.
- *  @throws {EphemeralError} `bad_command` */
-export function assertBrokerName(name: string): void {
-  if (nameForm.test(name)) return;
-  const shown = JSON.stringify(name.length > 40 ? `${name.slice(0, 40)}…` : name);
-  throw new EphemeralError(
-    "bad_command",
-    `Cannot name broker: wanted 1 to 32 of A-Z a-z 0-9 . _ -, not beginning with a dot, got ${shown}`,
-  );
+/** Whether `name` can be a broker's name: it becomes a directory's. */
+export function isBrokerName(name: string): boolean {
+  return form.test(name);
 }
 
 /** The run directory of the broker called `name`. */

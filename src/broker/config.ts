@@ -4,7 +4,7 @@
  */
 import { EphemeralError } from "../protocol/errors.ts";
 import { assertLimits, defaultLimits, type Limits } from "../protocol/limits.ts";
-import { assertBrokerName } from "./broker-name.ts";
+import { brokerNameForm, isBrokerName } from "./broker-name.ts";
 import type { Log } from "./log.ts";
 
 export interface BrokerConfig {
@@ -42,7 +42,12 @@ export function brokerConfig(options: BrokerOptions & { readonly runRoot: string
       "Cannot start broker: the secret is empty; give one or leave the option out",
     );
   }
-  if (options.name !== undefined) assertBrokerName(options.name);
+  if (options.name !== undefined && !isBrokerName(options.name)) {
+    throw new EphemeralError(
+      "bad_command",
+      `Cannot start broker: wanted a name of ${brokerNameForm}, got "${options.name}"`,
+    );
+  }
   const idleTimeoutMs = options.idleTimeoutMs ?? 0;
   if (!Number.isSafeInteger(idleTimeoutMs) || idleTimeoutMs < 0) {
     throw new EphemeralError(

@@ -15,6 +15,7 @@ import { type ClientSettings, clientSettings, type Flags, processEnvironment } f
 /** The flags of every client command. */
 export const clientFlags = {
   pipe: { type: "string", valueHint: "PATH", description: "The broker's socket (default: EPHEMERAL_PIPE)" },
+  name: { type: "string", valueHint: "NAME", description: "The broker of that name, instead of a socket" },
   secret: {
     type: "string",
     valueHint: "SECRET",
@@ -61,7 +62,7 @@ export async function call(flags: Flags, inquire: (ask: Ask) => Promise<Answer>)
 
 /** The connection, and a promise that fails as soon as nobody listens there. The connection itself would wait for a broker
  *  until the timeout; at a shell that only hides the mistake. */
-function connectionTo(settings: ClientSettings): { connection: Connection; absence: Promise<never> } {
+export function connectionTo(settings: ClientSettings): { connection: Connection; absence: Promise<never> } {
   const { pipe, pipeFrom, secret, label, timeoutMs } = settings;
   const { promise: absence, reject } = Promise.withResolvers<never>();
   const onAbsent = (): void => {

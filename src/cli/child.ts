@@ -3,6 +3,7 @@
  * signals, killed with its descendants, and its ending told exactly. Decides nothing.
  */
 import { killRun } from "./descendants.ts";
+import type { RunMark } from "./run-mark.ts";
 
 /** How a process ended: by itself, or killed by the signal of that number. */
 export type Ending =
@@ -14,10 +15,10 @@ export interface ChildOptions {
   readonly path: string;
   /** The command as it was typed, its own name first. */
   readonly command: readonly string[];
-  /** The whole environment of the child but for EPHEMERAL_PIPE. */
+  /** The whole environment of the child but for our marks. */
   readonly environment: Readonly<Record<string, string | undefined>>;
-  /** Path of our socket. */
-  readonly pipe: string;
+  /** What its processes are known by; names the socket. */
+  readonly mark: RunMark;
   /** Numbers of the signals the child is to ignore from the start. */
   readonly ignoredSignals: ReadonlySet<number>;
 }
@@ -27,13 +28,13 @@ export class Child {
   readonly ended: Promise<Ending>;
   readonly pid: number;
   readonly #process: Bun.Subprocess;
-  readonly #pipe: string;
+  readonly #mark: string;
 
   /** Starts the command.
    *  @throws {Error} with the errno's name as `code` when the kernel refuses to execute it */
   constructor(options: ChildOptions) {
     this.#process = spawn(options);
-    this.#pipe = options.pipe;
+    this.#mark = options.mark.entry;
     this.pid = this.#process.pid;
     this.ended = this.#process.exited.then((status) =>
       // The runtime has no names for real-time signals, but the status is always 128 + the number.
@@ -48,14 +49,14 @@ export class Child {
 
   /** Kills the child and everything that descends from it. */
   kill(): void {
-    killRun({ child: this.pid, pipe: this.#pipe });
+    killRun({ child: this.pid, mark: this.#mark });
   }
 }
 
 function spawn(options: ChildOptions): Bun.Subprocess {
   const settings = {
     stdio: ["inherit", "inherit", "inherit"] as ["inherit", "inherit", "inherit"],
-    env: { ...options.environment, EPHEMERAL_PIPE: options.pipe },
+    env: { ...options.environment, ...options.mark.environment },
   };
   const [name = options.path, ...rest] = options.command;
   if (options.ignoredSignals.size > 0) {

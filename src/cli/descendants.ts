@@ -1,19 +1,20 @@
 /**
- * The processes of a run: the child, whatever descends from it by parent pid and, on Linux, whatever carries our pipe in
+ * The processes of a run: the child, whatever descends from it by parent pid and, on Linux, whatever carries our mark in
  * its environment, which also finds what left its parents. Never a process group: ours is the calling script's as well.
  */
 import { readdirSync, readFileSync } from "node:fs";
+import { isMarked } from "./run-mark.ts";
 
 export interface RunOfProcesses {
   readonly child: number;
-  /** Path of our socket, as the child has it in EPHEMERAL_PIPE. */
-  readonly pipe: string;
+  /** The entry that the child's environment has from us. */
+  readonly mark: string;
 }
 
 interface Process {
   readonly pid: number;
   readonly parent: number;
-  readonly carriesPipe: boolean;
+  readonly carriesMark: boolean;
 }
 
 /** A process may be forked while another is killed: so many rounds until no new one is found. */
@@ -36,9 +37,9 @@ export function killRun(run: RunOfProcesses): void {
   }
 }
 
-function membersOf({ child, pipe }: RunOfProcesses): number[] {
-  const all = process.platform === "linux" ? processesByProc(pipe) : processesByPs();
-  const members = new Set(all.filter((one) => one.pid === child || one.carriesPipe).map((one) => one.pid));
+function membersOf({ child, mark }: RunOfProcesses): number[] {
+  const all = process.platform === "linux" ? processesByProc(mark) : processesByPs();
+  const members = new Set(all.filter((one) => one.pid === child || one.carriesMark).map((one) => one.pid));
   for (let before = -1; before !== members.size; ) {
     before = members.size;
     for (const one of all) if (members.has(one.parent)) members.add(one.pid);
@@ -48,16 +49,15 @@ function membersOf({ child, pipe }: RunOfProcesses): number[] {
 }
 
 /** Every live process; those that end while we look are passed over. */
-function processesByProc(pipe: string): Process[] {
-  const carried = `EPHEMERAL_PIPE=${pipe}`;
+function processesByProc(mark: string): Process[] {
   return readdirSync("/proc").flatMap((name) => {
     const pid = Number(name);
     if (!Number.isInteger(pid)) return [];
     const stat = readProc(`/proc/${name}/stat`);
     const [state, parent] = stat.slice(stat.lastIndexOf(")") + 2).split(" ");
     if (parent === undefined || state === "Z") return [];
-    const carriesPipe = readProc(`/proc/${name}/environ`).split("\0").includes(carried);
-    return [{ pid, parent: Number(parent), carriesPipe }];
+    const carriesMark = isMarked(readProc(`/proc/${name}/environ`).split("\0"), mark);
+    return [{ pid, parent: Number(parent), carriesMark }];
   });
 }
 
@@ -77,6 +77,6 @@ function processesByPs(): Process[] {
     .split("\n")
     .flatMap((line) => {
       const [pid, parent] = line.trim().split(/\s+/).map(Number);
-      return pid === undefined || parent === undefined ? [] : [{ pid, parent, carriesPipe: false }];
+      return pid === undefined || parent === undefined ? [] : [{ pid, parent, carriesMark: false }];
     });
 }

@@ -60,7 +60,7 @@ export class SignalInbox {
   #receive: ((signal: SignalName) => void) | undefined;
 
   constructor(signals: readonly SignalName[]) {
-    for (const signal of signals) process.on(signal, () => this.#accept(signal));
+    for (const signal of signals) process.on(signal, () => this.deliver(signal));
   }
 
   /** Hands every signal to `receive` from now on, and returns those that came before. */
@@ -71,7 +71,13 @@ export class SignalInbox {
     return early;
   }
 
-  #accept(signal: SignalName): void {
+  /** Those that came and were handed to nobody yet. */
+  get early(): readonly SignalName[] {
+    return this.#early;
+  }
+
+  /** Takes `signal` as if it had been sent to this process. */
+  deliver(signal: SignalName): void {
     if (this.#receive === undefined) this.#early.push(signal);
     else this.#receive(signal);
   }

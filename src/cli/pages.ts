@@ -6,12 +6,14 @@ import type { Page } from "./page.ts";
 /** In the order of the global help. */
 const loaders: ReadonlyMap<string, () => Promise<Page>> = new Map([
   ["start", async () => (await import("./commands/start.ts")).startPage],
+  ["stop", async () => (await import("./commands/brokers.ts")).stopPage],
   ["get", async () => (await import("./commands/values.ts")).getPage],
   ["set", async () => (await import("./commands/values.ts")).setPage],
   ["del", async () => (await import("./commands/values.ts")).delPage],
   ["list", async () => (await import("./commands/values.ts")).listPage],
   ["lease", async () => (await import("./commands/leases.ts")).leasePage],
   ["release", async () => (await import("./commands/leases.ts")).releasePage],
+  ["ls", async () => (await import("./commands/brokers.ts")).lsPage],
   ["ps", async () => (await import("./commands/inspect.ts")).psPage],
   ["ping", async () => (await import("./commands/inspect.ts")).pingPage],
   ["stats", async () => (await import("./commands/inspect.ts")).statsPage],

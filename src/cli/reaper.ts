@@ -1,6 +1,7 @@
 /**
  * Who cleans up after our own SIGKILL: a dozen lines of /bin/sh in a session of their own, reading a pipe only we write
- * to. End of file without `bye` means that we are gone. It is told nothing it has to trust but pids and our directory.
+ * to. End of file without `bye` means that we are gone. It is told nothing it has to trust but pids and our directory, and
+ * it inherits the claim on that directory: the name is nobody else's before it has removed it.
  */
 
 import { ptr } from "bun:ffi";
@@ -13,9 +14,9 @@ const closeOnExec = 0o2000000;
 
 /* The reaper leaves its parent at once (the last line), so that killing a run's descendants cannot reach the reaper of a
  * nested run. It knows processes as "pid:birth", because pids are used again; macOS has no /proc, so pids must do there
- * (not tested by us). Zombies count as gone. Children that nobody told it of, it leaves alone. */
+ * (not tested by us). Zombies count as gone. Children that nobody told it of, it leaves alone, and what joined the run. */
 const script = `
-directory=$1 pipe=$2 ticks=$3 members=' ' carrier=
+directory=$1 mark=$2 ticks=$3 members=' ' carrier=
 processes() { # pid parent state birth
   if [ -r /proc/self/stat ]; then
     for file in /proc/[0-9]*/stat; do
@@ -23,9 +24,17 @@ processes() { # pid parent state birth
     done
   else ps -A -o pid= -o ppid= -o state=; fi
 }
-find_members() { # the ones known so far that are still there, what descends from them, what carries our pipe
+find_carriers() {
+  [ -n "$carrier" ] || return
+  files=$(grep -lFxzs "$carrier" /proc/[0-9]*/environ)
+  case $carrier in
+    EPHEMERAL_PIPE=*) [ -z "$files" ] || grep -Lzs '^EPHEMERAL_JOINER=' $files ;;
+    *) echo "$files" ;;
+  esac
+}
+find_members() { # the ones known so far that are still there, what descends from them, what carries our mark
   table=$(processes)
-  carriers=" $([ -z "$carrier" ] || grep -lFxzs "$carrier" /proc/[0-9]*/environ | tr -c '0-9' ' ')"
+  carriers=" $(find_carriers | tr -c '0-9' ' ')"
   found=' ' before=
   while [ "$found" != "$before" ]; do
     before=$found
@@ -45,7 +54,7 @@ reap() {
   while read -r word pid; do
     case $word in
       kill)
-        carrier=EPHEMERAL_PIPE=$pipe birth=
+        carrier=$mark birth=
         read -r line < "/proc/$pid/stat" && { set -- \${line##*) }; birth=\${20}; }
         members=" $pid:$birth " ;;
       forget) members=' ' carrier= ;;
@@ -58,16 +67,18 @@ reap() {
     sleep 0.1 || sleep 1
     ticks=$((ticks - 1)); find_members
   done
+  [ -n "$directory" ] || exit
   rm -f "$directory/sock" "$directory/lock"; rmdir "$directory" "\${directory%/*}"
 }
-exec 3<&0; reap <&3 3<&- &
+exec 4<&0; reap <&4 4<&- &
 `;
 
 export interface ReaperOptions {
-  /** The run directory: its socket, its lock and then itself are removed, and nothing else. */
-  readonly directory: string;
-  /** Path of our socket, as the child has it in EPHEMERAL_PIPE. */
-  readonly pipe: string;
+  /** Our broker's run directory, whose socket, lock and then itself are removed, and nothing else; and the descriptor that
+   *  holds the claim on it. Undefined when the broker is not ours. */
+  readonly own?: { readonly directory: string; readonly claim: number };
+  /** The entry that the child's environment has from us. */
+  readonly mark: string;
   /** Time between telling the run's processes to end and killing them. */
   readonly graceMs: number;
   /** Where to find sleep, grep, tr, rm and rmdir. */
@@ -79,12 +90,12 @@ export class Reaper {
 
   /** Starts it without waiting for it; it has no hold on our streams, folder or children.
    *  @throws {Error} when there is no /bin/sh to run it */
-  constructor({ directory, pipe, graceMs, searchPath = "/usr/bin:/bin" }: ReaperOptions) {
+  constructor({ own, mark, graceMs, searchPath = "/usr/bin:/bin" }: ReaperOptions) {
     const [readEnd, writeEnd] = openPipe();
     try {
       const ticks = String(Math.ceil(graceMs / 100));
-      Bun.spawn(["/bin/sh", "-c", script, "ephemeral-reaper", directory, pipe, ticks], {
-        stdio: [readEnd, null, null],
+      Bun.spawn(["/bin/sh", "-c", script, "ephemeral-reaper", own?.directory ?? "", mark, ticks], {
+        stdio: [readEnd, null, null, own?.claim ?? null],
         detached: true,
         cwd: "/",
         env: { PATH: searchPath },

@@ -2,7 +2,9 @@
  * Flags and environment become settings here: the command line's only reader of the environment.
  * A flag beats EPHEMERAL_*, which beats the seed's names. What cannot be read is refused, never replaced by a default.
  */
+import { brokerNameForm, isBrokerName, pipeOfName } from "../broker/broker-name.ts";
 import { HintedError, howToStart, usageError } from "./failure.ts";
+import { runRootOf } from "./run-root.ts";
 import { findSecret } from "./secret.ts";
 import { countUnit, durationUnit, type Unit } from "./units.ts";
 
@@ -85,19 +87,36 @@ export function readTruth(given: Given): boolean {
  *  @throws {HintedError} `unavailable` when nothing names a broker, `bad_command` for settings that cannot be */
 export function clientSettings(flags: Flags, environment: Environment): ClientSettings {
   const sources = { flags, environment };
-  const pipe = findGiven("pipe", ["EPHEMERAL_PIPE"], sources);
+  const pipe = findPipe(sources);
   const secret = findSecret(sources, "client");
   const timeout = findGiven("timeout", ["CLIENT_TIMEOUT"], sources);
   const timeoutMs = timeout === undefined ? 5000 : readNumber(timeout, durationUnit);
   if (timeoutMs === 0)
     throw usageError("Cannot use the timeout: it must be longer than 0", "Leave --timeout out for 5s");
   if (pipe === undefined) {
-    const message = "No broker: EPHEMERAL_PIPE is not set and --pipe is not given";
+    const message = "No broker: EPHEMERAL_PIPE is not set and neither --pipe nor --name is given";
     throw new HintedError("unavailable", message, { hint: howToStart });
   }
   if (pipe.text === "") throw usageError(`Cannot find the broker: ${pipe.from} is empty`, correctionOf(pipe));
   const label = environment.EPHEMERAL_LABEL || "ephemeral";
   return { pipe: pipe.text, pipeFrom: pipe.from, secret, label, timeoutMs };
+}
+
+/** The socket of the broker that is meant: by its name, its path, or by the run we are in. */
+function findPipe(sources: Sources): Given | undefined {
+  const name = nameFlag(sources.flags);
+  if (name === undefined) return findGiven("pipe", ["EPHEMERAL_PIPE"], sources);
+  if (typeof sources.flags.pipe === "string")
+    throw usageError("Cannot find the broker: --name and --pipe are both given", "Give one of them");
+  return { from: `--name ${name}`, text: pipeOfName(runRootOf(sources.environment), name) };
+}
+
+/** `--name`, which names a broker; undefined when it was not given.
+ *  @throws {HintedError} `bad_command` for what cannot be a name */
+export function nameFlag({ name }: Flags): string | undefined {
+  if (typeof name !== "string") return undefined;
+  if (isBrokerName(name)) return name;
+  throw usageError(`Cannot read --name: wanted ${brokerNameForm}, got ${quoted(name)}`, "Choose another name");
 }
 
 /** A flag that holds a duration; undefined when it was not given. */

@@ -2,13 +2,14 @@
  * What `ephemeral start` is told by flags and environment, turned into the broker's configuration and the command's own
  * environment. Knows neither how a broker starts nor how a command is run.
  */
-import { statSync } from "node:fs";
 import { type BrokerConfig, type BrokerOptions, brokerConfig } from "../broker/config.ts";
 import type { LogOptions } from "../broker/logtape-log.ts";
 import type { Limits } from "../protocol/limits.ts";
 import { bounds } from "./bounds.ts";
 import { usageError } from "./failure.ts";
+import { type LifetimeSettings, lifetimeSettings } from "./lifetime-settings.ts";
 import { logSettings } from "./log-settings.ts";
+import { runRootOf } from "./run-root.ts";
 import { findSecret } from "./secret.ts";
 import {
   correctionOf,
@@ -26,7 +27,9 @@ export interface StartSettings {
   readonly config: BrokerConfig;
   /** Undefined for none. */
   readonly log: LogOptions | undefined;
-  /** How long the command may take to end once it was told to. */
+  readonly join: LifetimeSettings["join"];
+  readonly owner: LifetimeSettings["owner"];
+  /** How long the command may take to end once it was told to, and those who joined its run after its end. */
   readonly graceMs: number;
   /** The command's environment, without the pipe, which is not known yet. */
   readonly environment: Readonly<Record<string, string>>;
@@ -36,6 +39,9 @@ export interface StartSettings {
  *  @throws {HintedError} `bad_command` naming the flag or variable that cannot be */
 export function startSettings(flags: Flags, environment: Environment): StartSettings {
   const sources = { flags, environment };
+  // citty's name for what is no flag.
+  const hasCommand = Array.isArray(flags._) && flags._.length > 0;
+  const { name, join, owner, idleTimeoutMs } = lifetimeSettings(sources, { hasCommand });
   const secret = findSecret(sources, "broker");
   const { log, heartbeatMs } = logSettings(sources);
   const grace = findGiven("grace", ["EPHEMERAL_GRACE"], sources);
@@ -43,6 +49,8 @@ export function startSettings(flags: Flags, environment: Environment): StartSett
   const requireTtl = readRequireTtl(sources);
   const options: BrokerOptions & { readonly runRoot: string } = {
     runRoot: runRootOf(environment),
+    ...(name === undefined ? {} : { name }),
+    idleTimeoutMs,
     ...(secret === undefined ? {} : { secret }),
     ...(defaultTtl === undefined ? {} : { defaultTtlMs: readNumber(defaultTtl, durationUnit) }),
     ...(requireTtl === undefined ? {} : { requireTtl }),
@@ -52,6 +60,8 @@ export function startSettings(flags: Flags, environment: Environment): StartSett
   return {
     config: checkedConfig(options),
     log,
+    join,
+    owner,
     graceMs: grace === undefined ? 10_000 : readNumber(grace, durationUnit),
     environment: commandEnvironment(environment, secret),
   };
@@ -97,23 +107,4 @@ function commandEnvironment(environment: Environment, secret: string | undefined
   const own: Record<string, string> = {};
   for (const [name, value] of Object.entries(environment)) if (value !== undefined) own[name] = value;
   return secret === undefined ? own : { ...own, EPHEMERAL_SECRET: secret };
-}
-
-/** The folder of this user's run directories. XDG_RUNTIME_DIR counts only if it is there and ours: `su` and containers
- *  leave it pointing at somebody else's. */
-function runRootOf(environment: Environment): string {
-  const uid = process.getuid?.() ?? 0;
-  const runtime = environment.XDG_RUNTIME_DIR;
-  if (runtime?.startsWith("/") && isOwnDirectory(runtime, uid)) return `${runtime.replace(/\/+$/, "")}/ephemeral`;
-  const temporary = environment.TMPDIR?.startsWith("/") ? environment.TMPDIR : "/tmp";
-  return `${temporary.replace(/\/+$/, "")}/ephemeral-${uid}`;
-}
-
-function isOwnDirectory(path: string, uid: number): boolean {
-  try {
-    const found = statSync(path);
-    return found.isDirectory() && found.uid === uid;
-  } catch {
-    return false;
-  }
 }

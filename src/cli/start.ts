@@ -2,15 +2,17 @@
  * `ephemeral start`: a broker for as long as a command runs, and then the command's own ending as ours. Without a command
  * a broker until it is told to end. Orders the steps; what each of them is, the parts know.
  */
-
 import { writeSync } from "node:fs";
 import { constants } from "node:os";
-import { type RunningBroker, startBroker } from "../broker/broker.ts";
+import { basename } from "node:path";
 import type { BrokerConfig } from "../broker/config.ts";
 import { Child, type Ending } from "./child.ts";
 import { cannotRunStatus, findExecutable } from "./executable.ts";
+import { exitStatuses } from "./failure.ts";
 import { endBySignal, restoreDefault, SignalInbox, type SignalName, signalsIgnoredAtStart } from "./own-signals.ts";
-import { Reaper } from "./reaper.ts";
+import { type Owner, ownerGone } from "./owner.ts";
+import { type Place, type PlaceOptions, takePlace } from "./place.ts";
+import { reasonOf, say } from "./say.ts";
 import { supervise, supervisedSignals } from "./supervision.ts";
 import { isInForeground } from "./terminal.ts";
 
@@ -18,22 +20,25 @@ export interface StartOptions {
   readonly config: BrokerConfig;
   /** The program and its arguments, exactly as typed; empty for a broker without a command. */
   readonly command: readonly string[];
-  /** How long the command may take to end after SIGTERM or SIGHUP before it is killed, in milliseconds. */
+  /** Whose run to join, if any. */
+  readonly join: PlaceOptions["join"];
+  /** Whose end is that of a broker without a command. */
+  readonly owner: Owner | undefined;
+  /** How long the command may take to end after SIGTERM or SIGHUP before it is killed, and those who joined our run after
+   *  its end, in milliseconds. */
   readonly graceMs: number;
   /** The command's whole environment, PATH included; EPHEMERAL_PIPE is added here. */
   readonly environment: Readonly<Record<string, string | undefined>>;
 }
 
-/** How long the broker may take to say goodbye to its clients. Past it the reaper removes what is left. */
-const stopMsMax = 5000;
-
 /**
- * Runs `command` beside a broker and ends this process as the command ended: with its exit status, or by the signal that
- * killed it. 127 when there is no such command, 126 when it cannot be run, each with one line on stderr.
+ * Runs `command` beside a broker, or in the run of another one, and ends this process as the command ended: with its exit
+ * status, or by the signal that killed it. 127 when there is no such command, 126 when it cannot be run, each with one line
+ * on stderr.
  *
- * Without a command the socket's path is the only line on stdout, and SIGTERM, SIGINT and SIGHUP end the broker with
- * status 0: being told to stop is how such a broker ends, for a service manager as for a shell.
- * @throws {EphemeralError} what `startBroker` throws; nothing has been run and nothing is left then
+ * Without a command the socket's path is the only line on stdout, and SIGTERM, SIGINT, SIGHUP, the owner's end, a time
+ * without connections and `ephemeral stop` end the broker with status 0: being told to stop is how such a broker ends.
+ * @throws {EphemeralError} what `takePlace` throws; nothing has been run and nothing is left then
  */
 export async function start(options: StartOptions): Promise<never> {
   const ignored = signalsIgnoredAtStart();
@@ -51,93 +56,69 @@ async function run(options: StartOptions, ignored: ReadonlySet<number>): Promise
     return { kind: "exited", status: executable.status };
   }
   const inbox = new SignalInbox(heeded(supervisedSignals, ignored));
-  const { path } = executable;
-  return beside(options, async ({ pipe }, reaper) => {
+  const place = await takePlace(placeOptions(options), inbox);
+  if (typeof place === "string") return { kind: "killed", signal: constants.signals[place] };
+  return within(place, inbox, async () => {
     let child: Child;
     try {
-      child = new Child({ path, command, environment, pipe, ignoredSignals: ignored });
+      child = new Child({ path: executable.path, command, environment, mark: place.mark, ignoredSignals: ignored });
     } catch (error) {
       say(`Cannot run "${command[0]}": ${spawnFailure(error)}`);
       return { kind: "exited", status: cannotRunStatus };
     }
-    reaper?.watch(child.pid);
+    place.reaper?.watch(child.pid);
+    // Who ends the broker ends the command it is there for, as SIGTERM to us does.
+    void place.endAsked.then(() => inbox.deliver("SIGTERM"));
+    void place.lost.then((reason) => say(`The broker at ${place.pipe} has gone, the command goes on: ${reason}`));
     const ending = await supervise(child, { inbox, graceMs, isInForeground });
-    reaper?.forget();
+    place.reaper?.forget();
     return ending;
   });
 }
 
 async function serve(options: StartOptions, ignored: ReadonlySet<number>): Promise<Ending> {
   const inbox = new SignalInbox(heeded(["SIGTERM", "SIGINT", "SIGHUP"], ignored));
-  return beside(options, async ({ pipe }) => {
-    writeSync(1, `${pipe}\n`);
-    const { promise: told, resolve } = Promise.withResolvers<void>();
-    if (inbox.open(() => resolve()).length === 0) await told;
-    return { kind: "exited", status: 0 };
+  const place = await takePlace(placeOptions(options), inbox);
+  if (typeof place === "string") return { kind: "exited", status: 0 };
+  return within(place, inbox, async () => {
+    writeSync(1, `${place.pipe}\n`);
+    const ends: Promise<unknown>[] = [signalled(inbox), place.endAsked];
+    if (options.owner !== undefined) ends.push(ownerGone(options.owner));
+    const lost = place.lost.then((reason) => {
+      say(`The broker at ${place.pipe} has gone: ${reason}`);
+      return exitStatuses.unavailable;
+    });
+    const status = await Promise.race([lost, ...ends.map((end) => end.then(() => 0))]);
+    return { kind: "exited", status };
   });
 }
 
-/** Does `work` with a broker and a reaper there, and leaves nothing of either behind. */
-async function beside(
-  { config, environment, graceMs }: StartOptions,
-  work: (broker: RunningBroker, reaper: Reaper | undefined) => Promise<Ending>,
-): Promise<Ending> {
-  const broker = await startBroker(config);
-  const reaper = startReaper(broker, { graceMs, searchPath: environment.PATH });
+/** Does `work` in `place` and leaves it; signals that come once the work is done make that quick. */
+async function within(place: Place, inbox: SignalInbox, work: () => Promise<Ending>): Promise<Ending> {
   try {
-    return await work(broker, reaper);
+    return await work();
   } finally {
-    if (await stopInTime(broker)) reaper?.dismiss();
+    await place.leave(signalled(inbox));
   }
 }
 
-function startReaper(
-  { directory, pipe }: RunningBroker,
-  options: { readonly graceMs: number; readonly searchPath: string | undefined },
-): Reaper | undefined {
-  try {
-    return new Reaper({ directory, pipe, ...options });
-  } catch (error) {
-    say(`Nothing will clean up if this process is killed by SIGKILL: cannot run /bin/sh: ${reasonOf(error)}`);
-    return undefined;
-  }
+function signalled(inbox: SignalInbox): Promise<void> {
+  const { promise, resolve } = Promise.withResolvers<void>();
+  if (inbox.open(() => resolve()).length > 0) resolve();
+  return promise;
 }
 
-/** Whether the broker has stopped. One that fails to is the reaper's to clean up, and does not change our ending. */
-async function stopInTime(broker: RunningBroker): Promise<boolean> {
-  const { promise: late, resolve } = Promise.withResolvers<boolean>();
-  const timer = setTimeout(() => resolve(false), stopMsMax);
-  const stopped = broker.stop().then(
-    () => true,
-    (error: unknown) => {
-      say(`Cannot stop broker cleanly: ${reasonOf(error)}`);
-      return false;
-    },
-  );
-  const isStopped = await Promise.race([stopped, late]);
-  clearTimeout(timer);
-  return isStopped;
+function placeOptions({ config, join, graceMs, environment, command }: StartOptions): PlaceOptions {
+  const label = environment.EPHEMERAL_LABEL || `join ${basename(command[0] ?? "")}`.trimEnd();
+  return { config, join, graceMs, label, searchPath: environment.PATH };
 }
 
 function heeded(signals: readonly SignalName[], ignored: ReadonlySet<number>): readonly SignalName[] {
   return signals.filter((signal) => !ignored.has(constants.signals[signal]));
 }
 
-/** One line on stderr. Nobody may be reading it. */
-function say(message: string): void {
-  try {
-    writeSync(2, `ephemeral: ${message}\n`);
-  } catch {
-    // A closed stderr must not change how we end.
-  }
-}
-
 /** The file was there and executable: when the kernel misses something, it is what the script's first line names. */
 function spawnFailure(error: unknown): string {
   const code = error instanceof Error && "code" in error ? error.code : undefined;
   return code === "ENOENT" ? "the interpreter its first line names does not exist" : `${code ?? reasonOf(error)}`;
-}
-
-function reasonOf(error: unknown): string {
-  return error instanceof Error ? error.message : String(error);
 }

@@ -277,7 +277,7 @@ describe.each(both.map((program) => [program.name, program] as const))("ephemera
       {},
       failed(
         69,
-        "No broker: EPHEMERAL_PIPE is not set and --pipe is not given",
+        "No broker: EPHEMERAL_PIPE is not set and neither --pipe nor --name is given",
         "Start one with: ephemeral start -- your-command (the command finds it by EPHEMERAL_PIPE)",
       ),
     ],

@@ -33,6 +33,7 @@ Usage
 
 Run
   start  Run a command with a broker of its own
+  stop   End a broker, and the command it runs first
 
 Values
   get   Print the value of a key
@@ -45,6 +46,7 @@ Leases
   release  Give a worker's lease back
 
 Broker
+  ls       Show which brokers of yours are running
   ps       Show who is connected, what each holds and what each waits for
   ping     Ask whether the broker answers, and how fast
   stats    Show the broker's counts
@@ -82,6 +84,7 @@ Operands
 Flags
   --wait DURATION     How long to wait for it; forever waits until it is there
   --pipe PATH         The broker's socket (default: EPHEMERAL_PIPE)
+  --name NAME         The broker of that name, instead of a socket
   --secret SECRET     The broker's secret; others can read it in ps, so better set EPHEMERAL_SECRET
   --secret-file PATH  A file of yours alone with the secret (default: EPHEMERAL_SECRET_FILE)
   --timeout DURATION  How long the broker may take to answer (default: 5s)

@@ -57,7 +57,7 @@ describe("clientSettings()", () => {
       {},
       {},
       "unavailable",
-      "No broker: EPHEMERAL_PIPE is not set and --pipe is not given",
+      "No broker: EPHEMERAL_PIPE is not set and neither --pipe nor --name is given",
       "Start one with: ephemeral start -- your-command (the command finds it by EPHEMERAL_PIPE)",
     ],
     [

@@ -28,6 +28,7 @@ export const startPage = definePage({
   notes: [
     "The command finds the broker by EPHEMERAL_PIPE, keeps its terminal and its streams, and gives its exit status to us; when it ends, the broker and all it held are gone. Flags of ours come before the command: what follows its name, or --, is the command's own.",
     "Without a command the broker runs until it is told to end (Ctrl-C, SIGTERM), and prints the path of its socket as the only line on stdout.",
+    "With --name the broker is found by that name, as well as by its socket: there is one of that name at a time. --join runs the command in the run of another broker: of --name, which is started if it does not live, or else of EPHEMERAL_PIPE. That broker outlives its own command until those who joined have ended, at most for its --grace; if it is killed, the commands of those who joined go on.",
     "Durations: 500ms 10s 5m 2h 1d, a bare number is milliseconds. Sizes: 10kB 64KiB 1MiB, a bare number is bytes. A flag beats its EPHEMERAL_ variable, which beats the BROKER_ one.",
   ],
   examples: [
@@ -38,12 +39,16 @@ export const startPage = definePage({
       does: "only who knows the secret may talk",
     },
     { line: "ephemeral start > pipe.txt &", does: "a broker by itself" },
+    { line: "ephemeral start --name ci --join ./shard.sh", does: "shards of one run: the first one has the broker" },
   ],
   environment: [
-    ["EPHEMERAL_PIPE", "Set for the command: the broker's socket"],
+    ["EPHEMERAL_PIPE", "Set for the command: the broker's socket. With --join: the broker whose run to join"],
+    ["EPHEMERAL_JOINER", "Set for a command that joined: by it its processes are told from those of the broker's own"],
     ["EPHEMERAL_SECRET", "The broker's secret; else BROKER_SECRET. Set for the command when there is one"],
     ["EPHEMERAL_SECRET_FILE", "As --secret-file"],
     ["EPHEMERAL_GRACE", "As --grace"],
+    ["EPHEMERAL_IDLE_TIMEOUT", "As --idle-timeout, no effect with a command; else BROKER_IDLE_TIMEOUT"],
+    ["EPHEMERAL_LABEL", "Who joins, as ephemeral ps shows it"],
     ["EPHEMERAL_DEFAULT_TTL", "As --default-ttl; else BROKER_DEFAULT_TTL"],
     ["EPHEMERAL_REQUIRE_TTL", "true or false; else BROKER_REQUIRE_TTL"],
     ...bounds.map(({ flag, environment: [ours = "", seeds] }): readonly [string, string] => [
@@ -58,7 +63,19 @@ export const startPage = definePage({
     grace: {
       type: "string",
       valueHint: "DURATION",
-      description: "How long the command may take to end after SIGTERM or SIGHUP (default: 10s)",
+      description: "How long the command may take to end after SIGTERM or SIGHUP, and who joined (default: 10s)",
+    },
+    name: { type: "string", valueHint: "NAME", description: "By which others find the broker" },
+    join: { type: "boolean", description: "Run the command in the run of another broker" },
+    "idle-timeout": {
+      type: "string",
+      valueHint: "DURATION",
+      description: "Without a command: end when nobody was connected for so long; 0 for never (the default)",
+    },
+    owner: {
+      type: "string",
+      valueHint: "stdin|PID:STARTTIME",
+      description: "Without a command: end when standard input or that process ends",
     },
     secret: {
       type: "string",
@@ -107,7 +124,12 @@ async function openedLog(options: LogOptions): Promise<Log> {
 
 /** A broker that cannot start lacks a place of its own, more often than not. */
 function explained(error: unknown, runRoot: string): unknown {
-  if (!(error instanceof EphemeralError)) return error;
+  if (!(error instanceof EphemeralError) || error instanceof HintedError) return error;
+  if (error.details?.isEnding !== undefined) {
+    const hint = `Join it with --join, end it with: ephemeral stop --name ${error.details.name}, or choose another name`;
+    return new HintedError(error.code, error.message, { hint });
+  }
+  if (error.message.startsWith("Cannot join")) return error;
   const hint = `Its place would be in ${runRoot}; XDG_RUNTIME_DIR or TMPDIR name another`;
   return new HintedError(error.code, error.message, { hint });
 }

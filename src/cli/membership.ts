@@ -1,0 +1,68 @@
+/**
+ * A place in the run of somebody else's broker: one connection that has said `join` and stays open, so that the broker does
+ * not end before us. It is never made again: a broker that is gone has taken along all it held.
+ */
+import { Call } from "../client/call.ts";
+import { systemClientClock } from "../client/client-clock.ts";
+import { Link } from "../client/link.ts";
+import { EphemeralError } from "../protocol/errors.ts";
+import { BunPipeTransport } from "./bun-pipe-transport.ts";
+
+export interface MembershipOptions {
+  readonly pipe: string;
+  readonly secret: string | undefined;
+  /** Who joins, for people. */
+  readonly label: string;
+}
+
+export interface Membership {
+  /** Resolves with the reason when the broker has gone; never after `leave`. */
+  readonly lost: Promise<string>;
+  leave(): void;
+}
+
+/** How long a broker may take to let us in. */
+const joinMsMax = 5000;
+
+/** Joins the run of the broker at `pipe`.
+ *  @throws {EphemeralError} `unavailable` when there is no broker, `draining` when its run is about to end, `auth_failed` */
+export function joinRun({ pipe, secret, label }: MembershipOptions): Promise<Membership> {
+  const joined = Promise.withResolvers<Membership>();
+  const lost = Promise.withResolvers<string>();
+  const transport = new BunPipeTransport(pipe, { onAbsent: () => {} });
+  const options = { transport, clock: systemClientClock, greetingMs: joinMsMax, secret, label };
+  let isAsked = false;
+  const link = new Link(options, {
+    onRoom() {
+      if (isAsked) return;
+      isAsked = true;
+      link.send(joinCall({ resolve: () => joined.resolve({ lost: lost.promise, leave }), reject: refused }));
+    },
+    onGreeted() {},
+    onLateGrant() {},
+    onLost: ({ error }) => gone(error),
+    onRefused: gone,
+  });
+  const leave = (): void => link.close();
+  const refused = (error: unknown): void => {
+    joined.reject(error);
+    link.close();
+  };
+  /** Settles whichever of the two is still open. */
+  function gone(error: Error): void {
+    lost.resolve(error.message);
+    const isOurs = error instanceof EphemeralError;
+    joined.reject(
+      isOurs ? error : new EphemeralError("unavailable", `Cannot join the broker at ${pipe}: ${error.message}`),
+    );
+  }
+  link.open();
+  return joined.promise;
+}
+
+function joinCall(settling: { resolve: () => void; reject: (error: unknown) => void }): Call<"join", void> {
+  return new Call<"join", void>(
+    { command: { action: "join" }, read: () => undefined },
+    { ...settling, onSettled: () => {}, nowMs: 0, deadlineMs: Number.POSITIVE_INFINITY },
+  );
+}

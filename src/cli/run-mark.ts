@@ -1,0 +1,31 @@
+/**
+ * What the command's environment gets from us, and the entry of it by which the processes of the run are known again,
+ * wherever they went: the socket's path for the run of a broker's owner, a mark of its own for the run of who joined one.
+ * Both carry the same path, so the owner's run leaves out whatever carries a joiner's mark.
+ */
+import { randomUUID } from "node:crypto";
+
+export interface RunMark {
+  /** What is added to the command's environment; undefined takes a variable out of it. */
+  readonly environment: Readonly<Record<string, string | undefined>>;
+  /** The entry, `NAME=value`, that every process of the run carries. */
+  readonly entry: string;
+}
+
+const pipeVariable = "EPHEMERAL_PIPE";
+const joinerVariable = "EPHEMERAL_JOINER";
+
+export function markOfOwner(pipe: string): RunMark {
+  return { environment: { [pipeVariable]: pipe, [joinerVariable]: undefined }, entry: `${pipeVariable}=${pipe}` };
+}
+
+export function markOfJoiner(pipe: string): RunMark {
+  const id = randomUUID();
+  return { environment: { [pipeVariable]: pipe, [joinerVariable]: id }, entry: `${joinerVariable}=${id}` };
+}
+
+/** Whether a process with these entries in its environment belongs to the run marked by `entry`. */
+export function isMarked(entries: readonly string[], entry: string): boolean {
+  if (!entries.includes(entry)) return false;
+  return entry.startsWith(`${joinerVariable}=`) || !entries.some((one) => one.startsWith(`${joinerVariable}=`));
+}
