@@ -32,7 +32,8 @@ export class Session implements Caller {
   #introduction: Introduction | undefined;
   /** 128 random bits known to the client alone; undefined while the session is anonymous. Never shown or logged. */
   #secret: string | undefined;
-  /** The one before, good until the client shows that it has the new one: the reply that told it may have been lost. */
+  /** The one the client came with, good until it shows that it has the new one: the reply that told it may have been lost,
+   *  and the next one too. */
   #secretBefore: string | undefined;
 
   constructor(options: {
@@ -64,12 +65,18 @@ export class Session implements Caller {
     return this.#introduction?.label ?? (this.peerPid === undefined ? undefined : `pid ${this.peerPid}`);
   }
 
-  /** Takes what `hello` said and returns the secret by which the session can be resumed: a new one each time. */
-  introduce(introduction: Introduction): string {
+  /** Takes what `hello` said and returns the secret by which the session can be resumed: a new one each time. `claimed` is
+   *  the one by which it was resumed just now. */
+  introduce(introduction: Introduction, claimed: string | undefined): string {
     this.#introduction = introduction;
-    this.#secretBefore = this.#secret;
+    this.#secretBefore = claimed;
     this.#secret = randomBytes(secretBytes).toString("hex");
     return this.#secret;
+  }
+
+  /** The session ends with its connection from now on. */
+  forgetLinger(): void {
+    if (this.#introduction !== undefined) this.#introduction = { ...this.#introduction, lingerMs: 0 };
   }
 
   /** The client has gone on after `hello`, so it has the newest secret: the one before is worth nothing from here on. */

@@ -125,6 +125,8 @@ export interface OnceRejection {
   readonly reason: string;
   /** How long the failure is everyone's answer; 0 lets the next caller try at once. */
   readonly cacheMs: number;
+  /** Fails nobody and keeps no failure: the first who waits leads. */
+  readonly pass?: boolean | undefined;
 }
 
 export type HeldBySession = Hold & { readonly sinceAtMs: number };
@@ -196,6 +198,7 @@ export interface Engine {
   onceResolve(resolution: OnceResolution): Awaitable<{ readonly version: number }>;
 
   /** Fails whoever waits for the leader, and with `cacheMs` whoever asks so long after, unless a value is set meanwhile.
+   *  With `pass` the turn goes to the first who waits instead, as at the end of a session.
    *  @throws {EphemeralError} `not_owner` when `fence` does not lead */
   onceReject(rejection: OnceRejection): Awaitable<void>;
 

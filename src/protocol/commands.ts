@@ -180,6 +180,8 @@ export interface CommandMap {
       readonly fence: number;
       readonly reason: string;
       readonly cacheMs?: number | undefined;
+      /** Nobody fails: the first who waits gets the turn, as if its holder's session had ended. */
+      readonly pass?: boolean | undefined;
     };
     reply: Record<never, never>;
   };
@@ -198,6 +200,9 @@ export interface CommandMap {
     };
     reply: HelloReply;
   };
+  /** The session ends with this connection, whatever its `lingerMs`: its client goes for good. Without it a client could only
+   *  let go at once by naming all it holds. */
+  bye: { request: Record<never, never>; reply: Record<never, never> };
   ping: { request: Record<never, never>; reply: { readonly pong: number } };
   stats: { request: Record<never, never>; reply: { readonly stats: Stats } };
   health: { request: Record<never, never>; reply: Health };

@@ -64,10 +64,12 @@ const parsers: Parsers = {
     fence: readInteger(fields, "fence", 0),
     reason: readString(fields, "reason").slice(0, reasonCharactersMax),
     cacheMs: readOptionalInteger(fields, "cacheMs", 0, limits.ttlMsMax),
+    pass: readOptionalBoolean(fields, "pass"),
   }),
   cancel: (fields) => ({ target: readInteger(fields, "target", 0) }),
   challenge: parseNothing,
   hello: parseHello,
+  bye: parseNothing,
   ping: parseNothing,
   stats: parseNothing,
   health: parseNothing,
@@ -200,6 +202,13 @@ function readInteger(fields: Fields, name: string, min: number, max = Number.MAX
 
 function readOptionalInteger(fields: Fields, name: string, min: number, max?: number): number | undefined {
   return isAbsent(fields[name]) ? undefined : readInteger(fields, name, min, max);
+}
+
+function readOptionalBoolean(fields: Fields, name: string): boolean | undefined {
+  const value = fields[name];
+  if (isAbsent(value)) return undefined;
+  if (typeof value !== "boolean") throw badField(name, "true or false", value);
+  return value;
 }
 
 /** Milliseconds to live. Zero passes: what it means is the command's to say. */

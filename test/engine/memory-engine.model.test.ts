@@ -86,6 +86,7 @@ const step = fc.oneof(
       action: fc.constant("reject"),
       key: onceKey,
       cacheMs: fc.constantFrom(0, 50),
+      pass: fc.boolean(),
       isStale: fc.boolean(),
     }),
   },
@@ -261,7 +262,7 @@ class Pair {
       const request = { key, fence, value: `${command}`, ttlMs: step.ttlMs };
       this.#record(command, this.naive.resolve(request), () => this.engine.onceResolve(request));
     } else {
-      const request = { key, fence, cacheMs: step.cacheMs };
+      const request = { key, fence, cacheMs: step.cacheMs, pass: step.pass };
       const reject = () => this.engine.onceReject({ ...request, reason: "down" });
       this.#record(command, this.naive.reject(request), reject);
     }

@@ -90,6 +90,7 @@ describe("golden conversation", () => {
       "once.resolve": true,
       "once.reject": true,
       cancel: true,
+      bye: true,
       challenge: true,
       hello: true,
       ping: true,

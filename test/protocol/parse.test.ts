@@ -87,7 +87,7 @@ const grammars: Readonly<Record<CommandName, Grammar>> = {
     wrong: { key: wrongKeys, fence: wrongRequiredIntegers, value: [undefined] },
   },
   "once.reject": {
-    full: { key: "k", fence: 1, reason: "no", cacheMs: monthMs },
+    full: { key: "k", fence: 1, reason: "no", cacheMs: monthMs, pass: true },
     least: [
       { key: "k", fence: 1, reason: "" },
       { key: "k", fence: 1, reason: "" },
@@ -97,6 +97,7 @@ const grammars: Readonly<Record<CommandName, Grammar>> = {
       fence: wrongRequiredIntegers,
       reason: wrongTexts,
       cacheMs: [...wrongIntegers, monthMs + 1],
+      pass: [0, 1, "true", {}, []],
     },
   },
   cancel: {
@@ -125,6 +126,7 @@ const grammars: Readonly<Record<CommandName, Grammar>> = {
   health: nothing,
   metrics: nothing,
   ps: nothing,
+  bye: nothing,
   join: nothing,
   drain: nothing,
 };

@@ -163,11 +163,15 @@ export class NaiveEngine {
     return { version: this.#version };
   }
 
-  reject({ key, fence, cacheMs }: { key: string; fence: number; cacheMs: number }): Outcome {
+  reject({ key, fence, cacheMs, pass }: { key: string; fence: number; cacheMs: number; pass: boolean }): Outcome {
     this.sweep();
     const turn = this.turns.find((other) => other.key === key && other.fence === fence);
     if (!turn) return "not_owner";
     this.turns = this.turns.filter((other) => other !== turn);
+    if (pass) {
+      this.#leadNext(key);
+      return {};
+    }
     for (const wait of this.#waitsFor("once", key)) this.#finish(wait, "producer_failed");
     if (cacheMs > 0) this.#failures.push({ key, ...this.#endingIn(cacheMs) });
     return {};
@@ -189,10 +193,14 @@ export class NaiveEngine {
     }
     for (const turn of this.turns.filter((other) => other.session === session)) {
       this.turns = this.turns.filter((other) => other !== turn);
-      const [heir] = this.#waitsFor("once", turn.key);
-      if (heir) this.#finish(heir, this.#lead(turn.key, heir.session));
+      this.#leadNext(turn.key);
     }
     for (const item of this.ownedBy(session)) this.#delete(item);
+  }
+
+  #leadNext(key: string): void {
+    const [heir] = this.#waitsFor("once", key);
+    if (heir) this.#finish(heir, this.#lead(key, heir.session));
   }
 
   /** The session's keys, in the order they became its. */

@@ -34,8 +34,8 @@ export function onceRows({ engine, config }: OnceParts): Rows<"once" | "once.res
     "once.reject": {
       access: "admitted",
       whileDraining: "served",
-      handle: ({ key, fence, reason, cacheMs = 0 }) => {
-        const rejected = engine.onceReject({ key, fence, reason, cacheMs });
+      handle: ({ key, fence, reason, cacheMs = 0, pass }) => {
+        const rejected = engine.onceReject({ key, fence, reason, cacheMs, pass });
         return rejected instanceof Promise ? rejected.then(() => ({})) : {};
       },
     },

@@ -1,4 +1,4 @@
-/** How a client introduces itself, goes on with its session, and takes a command back: `challenge hello cancel`. */
+/** How a client introduces itself, goes on with its session, and takes a command back: `challenge hello bye cancel`. */
 import type { Awaitable, Engine } from "../../engine/engine.ts";
 import { type Hold, protocolVersion, type Reply, type Request } from "../../protocol/commands.ts";
 import { EphemeralError } from "../../protocol/errors.ts";
@@ -18,7 +18,7 @@ interface SessionsParts {
   readonly about: { readonly version: string; readonly epoch: string; readonly startedAtMs: number };
 }
 
-export function sessionRows(parts: SessionsParts): Rows<"challenge" | "hello" | "cancel"> {
+export function sessionRows(parts: SessionsParts): Rows<"challenge" | "hello" | "bye" | "cancel"> {
   return {
     challenge: {
       access: "anyone",
@@ -35,6 +35,14 @@ export function sessionRows(parts: SessionsParts): Rows<"challenge" | "hello" | 
       whileDraining: "served",
       handle: (request, invocation) => hello(parts, request, invocation),
     },
+    bye: {
+      access: "admitted",
+      whileDraining: "served",
+      handle: (_request, { session }) => {
+        session.forgetLinger();
+        return {};
+      },
+    },
     cancel: {
       access: "admitted",
       whileDraining: "served",
@@ -48,7 +56,10 @@ function hello(parts: SessionsParts, request: Request<"hello">, invocation: Invo
   refuseOtherProtocol(request.protocol);
   const proof = proveSecret(parts, request, invocation);
   const { session, isResumed } = beginOrResume(parts, request, invocation);
-  const secret = session.introduce({ client: request.client, label: request.label, lingerMs: request.lingerMs ?? 0 });
+  const secret = session.introduce(
+    { client: request.client, label: request.label, lingerMs: request.lingerMs ?? 0 },
+    isResumed ? request.session?.secret : undefined,
+  );
   parts.sessions.introduced(session, isResumed);
   const reply = (holds: readonly Hold[]): Reply<"hello"> => ({
     protocol: protocolVersion,

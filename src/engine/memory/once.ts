@@ -105,9 +105,13 @@ export class Onces {
     if (stored !== undefined) this.#waiting.settleAll(key, { role: "follower", stored });
   }
 
-  /** The turn of `rejection.key` is over: all who wait fail with its reason. */
-  reject({ key, fence, reason, cacheMs }: OnceRejection, nowMs: number): void {
+  /** The turn of `rejection.key` is over: it passes on, or all who wait fail with its reason. */
+  reject({ key, fence, reason, cacheMs, pass }: OnceRejection, nowMs: number): void {
     const turn = this.requireTurn(key, fence);
+    if (pass) {
+      this.#pass(turn, nowMs);
+      return;
+    }
     const text = `Cannot use once ${JSON.stringify(key)}: ${nameOf(turn.caller)} could not produce it: ${reason}`;
     const error = new EphemeralError("producer_failed", text, { details: { reason } });
     this.#end(turn);
@@ -127,11 +131,7 @@ export class Onces {
 
   /** Passes every turn of the session to the first who waits for it. Its own waits must be over already. */
   endSession(sessionId: string, nowMs: number): void {
-    for (const turn of this.#bySession.of(sessionId)) {
-      this.#end(turn);
-      const heir = this.#waiting.first(turn.key);
-      heir?.settle(this.#lead(turn.key, heir.caller, nowMs));
-    }
+    for (const turn of this.#bySession.of(sessionId)) this.#pass(turn, nowMs);
   }
 
   holdsOf(sessionId: string): readonly HeldBySession[] {
@@ -151,6 +151,12 @@ export class Onces {
     this.#turns.set(key, turn);
     this.#bySession.add(caller.id, turn);
     return { role: "leader", fence: turn.fence };
+  }
+
+  #pass(turn: Turn, nowMs: number): void {
+    this.#end(turn);
+    const heir = this.#waiting.first(turn.key);
+    heir?.settle(this.#lead(turn.key, heir.caller, nowMs));
   }
 
   #end(turn: Turn): void {

@@ -109,6 +109,11 @@ export class Actor {
     return answerOf(() => this.engine.onceResolve({ key, fence: fence ?? -1, value, ttlMs }));
   }
 
+  /** Gives the turn back: nobody fails. */
+  pass(key: string, fence: number | undefined): Promise<Answer> {
+    return answerOf(() => this.engine.onceReject({ key, fence: fence ?? -1, reason: "", cacheMs: 1000, pass: true }));
+  }
+
   reject(key: string, fence: number | undefined, reason: string, cacheMs = 0): Promise<Answer> {
     return answerOf(() => this.engine.onceReject({ key, fence: fence ?? -1, reason, cacheMs }));
   }

@@ -93,6 +93,25 @@ export function onceContract(create: EngineFactory): void {
       expect(next.fence).toBeGreaterThan(Number(fence));
     });
 
+    test("a turn passed on goes to the first who waits, with a new fence, and no failure is kept", async () => {
+      const { engine } = await create();
+      const [alice, bob, carol] = ["alice", "bob", "carol"].map((id) => new Actor(engine, id)) as [Actor, Actor, Actor];
+      const first = await alice.once("token");
+      const [second, third] = [bob.once("token", -1), carol.once("token", -1)];
+      expect(await alice.pass("token", Number(first.fence) - 1)).toMatchObject({ error: "not_owner" });
+      await alice.pass("token", first.fence);
+      const heir = await second;
+      expect(heir).toMatchObject({ role: "leader" });
+      expect(heir.fence).toBeGreaterThan(Number(first.fence));
+      expect([await now(third), await alice.holds(), await bob.holds()]).toEqual(["waits", [], ["once token"]]);
+      expect(await alice.resolve("token", first.fence, "0")).toMatchObject({ error: "not_owner" });
+      await bob.pass("token", heir.fence);
+      const last = await third;
+      await carol.pass("token", last.fence);
+      expect(await engine.stats()).toMatchObject({ onces: 0, waits: 0 });
+      expect(await alice.once("token")).toMatchObject({ role: "leader" });
+    });
+
     test("with cacheMs a failure is everyone's answer so long, and no longer", async () => {
       const { engine, skip } = await create();
       const [alice, bob] = [new Actor(engine, "alice"), new Actor(engine, "bob")];
