@@ -19,6 +19,7 @@ import { listenOnPipe } from "./pipe-listener.ts";
 import { claimRunDirectory, sweepRunDirectories } from "./run-directory.ts";
 import { Sessions } from "./sessions.ts";
 import { brokerVersion } from "./version.ts";
+import { Watches } from "./watches.ts";
 
 export interface RunningBroker {
   /** Path of the unix socket, ready to be dialled. */
@@ -54,16 +55,16 @@ export async function startBroker(
   const engine = new MemoryEngine({ clock, limits });
   const lifetime = new Lifetime({ clock, idleTimeoutMs: config.idleTimeoutMs, draining: () => brokerLog.draining() });
   const sessions = new Sessions({ engine, clock, log, ended: (session) => lifetime.sessionEnded(session) });
+  const watches = new Watches({ engine, limits });
   const authentication =
     secret === undefined ? undefined : new SecretAuthentication({ secret, endpoint: directory.pipe });
   const about = { version: brokerVersion, epoch: randomBytes(epochBytes).toString("hex"), startedAtMs: clock.nowMs() };
 
+  const shared = { clock, sessions, watches, authentication };
   const parts: CommandParts = {
+    ...shared,
     engine,
     config,
-    clock,
-    sessions,
-    authentication,
     lifetime,
     compression: { sets: 0, beforeBytes: 0, afterBytes: 0 },
     about,
@@ -76,16 +77,7 @@ export async function startBroker(
     isDraining: () => lifetime.state !== "running",
   });
   const countChanged = (open: number): void => lifetime.connectionsOpen(open);
-  const connections = new Connections({
-    limits,
-    clock,
-    codecs,
-    dispatcher,
-    authentication,
-    sessions,
-    log,
-    countChanged,
-  });
+  const connections = new Connections({ ...shared, limits, codecs, dispatcher, log, countChanged });
   const listener = listenOnPipe({
     pipe: directory.pipe,
     connect: (socket, peer) => connections.open(socket, { door: "pipe", pid: peer.pid }),

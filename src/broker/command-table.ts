@@ -8,6 +8,7 @@ import { lifetimeRows } from "./handlers/lifetime.ts";
 import { onceRows } from "./handlers/once.ts";
 import { sessionRows } from "./handlers/sessions.ts";
 import { valueRows } from "./handlers/values.ts";
+import { watchRows } from "./handlers/watches.ts";
 import type { Lifetime } from "./lifetime.ts";
 
 /** What handlers need of the broker. */
@@ -21,6 +22,7 @@ export interface CommandParts extends AdminParts {
 export function commandTable(parts: CommandParts): CommandTable {
   return {
     ...valueRows(parts),
+    ...watchRows(parts),
     ...leaseRows(parts),
     ...onceRows(parts),
     ...sessionRows(parts),

@@ -20,6 +20,8 @@ export interface BrokerConfig {
   readonly defaultTtlMs: number;
   /** Whether `set` without a ttl is refused (`ttl_required`). */
   readonly requireTtl: boolean;
+  /** Whether a `get` that does not say gives the key its ttl once more. */
+  readonly refreshTtlOnGet: boolean;
   readonly limits: Limits;
   /** Told what happens. Undefined: nothing is told, but for a bug of ours, which goes to stderr. */
   readonly log: Log | undefined;
@@ -71,6 +73,7 @@ export function brokerConfig(options: BrokerOptions & { readonly runRoot: string
     secret: options.secret,
     defaultTtlMs: ttlMs,
     requireTtl: options.requireTtl ?? true,
+    refreshTtlOnGet: options.refreshTtlOnGet ?? false,
     limits,
     log: options.log,
     heartbeatMs: options.heartbeatMs,

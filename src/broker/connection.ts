@@ -4,11 +4,12 @@
  */
 import type { CancelAlarm, Clock } from "../engine/clock.ts";
 import type { Codec } from "../protocol/codec.ts";
-import type { Command, CommandName, Push } from "../protocol/commands.ts";
+import type { Command, CommandName } from "../protocol/commands.ts";
 import { DetectingDecoder } from "../protocol/detecting-decoder.ts";
 import { closeCodes } from "../protocol/errors.ts";
 import { badFramesInARowMax, type Limits } from "../protocol/limits.ts";
 import { parseCommand, readCommandId } from "../protocol/parse.ts";
+import type { Overflow, Push } from "../protocol/pushes.ts";
 import { Admission } from "./admission.ts";
 import type { SecretAuthentication } from "./auth.ts";
 import { CommandsInFlight } from "./commands-in-flight.ts";
@@ -16,7 +17,7 @@ import type { Dispatcher } from "./dispatcher.ts";
 import { Invocation } from "./invocation.ts";
 import type { Log } from "./log.ts";
 import { Outbox } from "./outbox.ts";
-import { type Overflow, PushStream } from "./push-stream.ts";
+import { PushStream } from "./push-stream.ts";
 import type { Session } from "./session.ts";
 import type { Carrier } from "./sessions.ts";
 import type { Socket } from "./socket.ts";
@@ -57,6 +58,7 @@ export class Connection implements Carrier {
   #receivedBytes = 0;
   #commandsRead = 0;
   #hasWorked = false;
+  #hasStreams = false;
   #badFramesInARow = 0;
 
   constructor(parts: ConnectionParts, peer: { readonly socket: Socket; readonly session: Session }) {
@@ -159,7 +161,7 @@ export class Connection implements Carrier {
   close(code: number, reason: string): void {
     if (this.#state === "closing" || this.#state === "closed") return;
     this.closing = { code, reason };
-    if (!this.session.isAnonymous) this.push({ push: "closing", code, reason });
+    if (!this.session.isAnonymous || this.#hasStreams) this.push({ push: "closing", code, reason });
     this.#state = "closing";
     this.#commands.endAll();
     this.#heldBytes = [];
@@ -171,16 +173,18 @@ export class Connection implements Carrier {
     if (this.#state !== "closed") this.#outbox.enqueue(this.codec.encode(push));
   }
 
-  /** A way for the pushes of one subscription, with what is done when this reader is slow. */
+  /** A way for the pushes of one subscription, with what is done when this reader is slow. It may be used in the middle of a
+   *  command of another connection, so closing waits for the end of this turn. */
   openStream(options: { readonly overflow: Overflow; readonly gap: (dropped: number) => Push }): PushStream {
     const stream: PushStream = new PushStream({
       overflow: options.overflow,
       offer: (frame) => this.#offer(frame),
-      close: () => this.close(closeCodes.slow, "pushes were not read in time"),
+      close: () => queueMicrotask(() => this.close(closeCodes.slow, "pushes were not read in time")),
       gapFrame: (dropped) => this.codec.encode(options.gap(dropped)),
       behind: () => this.#fellBehind(stream),
       latestMax: this.#parts.limits.latestKeysMax,
     });
+    this.#hasStreams = true;
     return stream;
   }
 

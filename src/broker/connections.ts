@@ -8,9 +8,11 @@ import type { Door } from "./session.ts";
 import type { Sessions } from "./sessions.ts";
 import type { Socket } from "./socket.ts";
 import { addTallies, emptyTally, type Tally } from "./tally.ts";
+import type { Watches } from "./watches.ts";
 
 export type ConnectionsParts = Omit<ConnectionParts, "disconnected"> & {
   readonly sessions: Sessions;
+  readonly watches: Watches;
   /** Told how many connections are open, whenever that changes. */
   readonly countChanged: (open: number) => void;
 };
@@ -89,6 +91,7 @@ export class Connections {
 
   #disconnected(connection: Connection): void {
     this.#open.delete(connection);
+    this.#parts.watches.end(connection);
     this.#tallyOfClosed = addTallies(this.#tallyOfClosed, connection.tally);
     if (this.#parts.log !== undefined) tellClosed(this.#parts.log, { connection, nowMs: this.#parts.clock.nowMs() });
     this.#parts.sessions.disconnected(connection.session, connection);

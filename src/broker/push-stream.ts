@@ -3,8 +3,7 @@
  * back and recovers; `gap` drops and then says how many; `latest` keeps the newest of each key and says how many it dropped.
  * Pushes never wait for the kernel and never stop the reading of commands. Knows nothing of sockets or channels.
  */
-
-export type Overflow = "close" | "gap" | "latest";
+import type { Overflow } from "../protocol/pushes.ts";
 
 export type Frame = string | Uint8Array;
 
@@ -24,22 +23,37 @@ export interface PushStreamOptions {
 
 export class PushStream {
   readonly #options: PushStreamOptions;
+  /** May change; what was dropped or kept till then is told as it would have been. */
+  overflow: Overflow;
   /** Newest push by key, oldest key first. */
   readonly #latest = new Map<string, Frame>();
   #dropped = 0;
+  /** Nothing is said any more: it was ended, or the reader was too slow for `close`. */
+  #isOver = false;
 
   constructor(options: PushStreamOptions) {
     this.#options = options;
+    this.overflow = options.overflow;
   }
 
   /** Says `frame` in its order, or does what the overflow asks. `key` is what `latest` keeps one of. */
   push(frame: Frame, key: string): void {
+    if (this.#isOver) return;
     if (!this.#catchUp() || !this.#options.offer(frame)) this.#overflow(frame, key);
   }
 
   /** There is room again. True when nothing is held back any more. */
   drained(): boolean {
     return this.#catchUp();
+  }
+
+  /** Says nothing from now on. Returns how many pushes are missing that the reader was not told of. */
+  end(): number {
+    const untold = this.#dropped + this.#latest.size;
+    this.#isOver = true;
+    this.#dropped = 0;
+    this.#latest.clear();
+    return untold;
   }
 
   /** Says what is missing and what was kept. False while there is no room for all of it. */
@@ -56,12 +70,13 @@ export class PushStream {
   }
 
   #overflow(frame: Frame, key: string): void {
-    if (this.#options.overflow === "close") {
+    if (this.overflow === "close") {
+      this.#isOver = true;
       this.#options.close();
       return;
     }
     this.#options.behind();
-    if (this.#options.overflow === "gap") this.#dropped++;
+    if (this.overflow === "gap") this.#dropped++;
     else this.#keepLatest(frame, key);
   }
 

@@ -3,8 +3,8 @@
  * operands, and finds where somebody else's command begins. Knows what flags are called, never what they mean.
  */
 import type { ArgDef, ArgsDef } from "citty";
-import { usageError } from "./failure.ts";
 import { suggestionFor } from "../protocol/suggestion.ts";
+import { usageError } from "./failure.ts";
 
 export interface ScanOptions {
   /** For messages: the command's name. */

@@ -3,12 +3,12 @@
  * Everything it says of a command stands on the command's page.
  */
 import type { ArgDef } from "citty";
+import { suggestionFor } from "../protocol/suggestion.ts";
 import { exitStatuses, usageError } from "./failure.ts";
 import { type Paint, paintFor, table } from "./output.ts";
 import { groups, type Page } from "./page.ts";
 import { commandNames, loadPage } from "./pages.ts";
 import { processEnvironment } from "./settings.ts";
-import { suggestionFor } from "../protocol/suggestion.ts";
 
 /** The help of `command`, or of the whole program, for stdout.
  *  @throws {HintedError} `bad_command` for a name that is no command */

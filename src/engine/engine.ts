@@ -7,8 +7,9 @@
  * Expiry: a deadline counts from the instant it passes by the engine's clock, before any sweep.
  * Death: `endSession` frees all that the session held, and hands it on, before it returns.
  */
-import type { EncodedValue, Hold, KeyEvent, LeaseScope, ListedItem, WaitMs } from "../protocol/commands.ts";
+import type { EncodedValue, Hold, LeaseScope, ListedItem, WaitMs } from "../protocol/commands.ts";
 import type { EphemeralError } from "../protocol/errors.ts";
+import type { KeyEvent } from "../protocol/pushes.ts";
 
 export type Awaitable<T> = T | Promise<T>;
 

@@ -1,8 +1,9 @@
 /**
- * The vocabulary: every command's request and reply, and every push. Both sides derive their types from here; nothing else
+ * The vocabulary: every command's request and reply (pushes: pushes.ts). Both sides derive their types from here; nothing else
  * defines a wire shape. Durations are milliseconds, instants (`…AtMs`, `expires`) Unix milliseconds.
  */
 import type { Limits } from "./limits.ts";
+import type { Overflow } from "./pushes.ts";
 
 /** The version said in `hello`. */
 export const protocolVersion = 1;
@@ -68,6 +69,8 @@ export interface Stats {
   readonly leases: number;
   readonly onces: number;
   readonly waits: number;
+  /** Key prefixes watched, those of each connection counted apart. */
+  readonly watches: number;
   readonly connections: number;
   readonly sessions: number;
   readonly commands: number;
@@ -106,6 +109,8 @@ export interface CommandMap {
       readonly value: unknown;
       /** Absent only where the broker or the scope allows it. */
       readonly ttl?: number | undefined;
+      /** `session`: the key needs no ttl and is deleted when the session ends. The last `set` decides whose it is. */
+      readonly scope?: "session" | undefined;
       readonly if?: "absent" | "present" | undefined;
       /** Only when the key stands at this version. */
       readonly version?: number | undefined;
@@ -118,7 +123,12 @@ export interface CommandMap {
     reply: { readonly version: number };
   };
   get: {
-    request: { readonly key: string; readonly waitMs?: WaitMs | undefined };
+    request: {
+      readonly key: string;
+      readonly waitMs?: WaitMs | undefined;
+      /** Whether the key gets the ttl it was last given once more, from now on; absent: as the broker was told. */
+      readonly refresh?: boolean | undefined;
+    };
     reply: {
       readonly value: unknown;
       readonly version: number;
@@ -130,6 +140,31 @@ export interface CommandMap {
   del: {
     request: { readonly key: string; readonly version?: number | undefined };
     reply: { readonly deleted: boolean };
+  };
+  touch: {
+    /** Gives a key a new ttl from now on; it is told to no watch. */
+    request: { readonly key: string; readonly ttl?: number | undefined };
+    reply: { readonly expiresAtMs: number };
+  };
+  incr: {
+    request: {
+      readonly key: string;
+      /** 1 unless told; any number within ±(2^53−1). Integers add up exactly, fractions as IEEE doubles do. */
+      readonly by?: number | undefined;
+      /** A new key needs one wherever `set` does. One that is there keeps its deadline without. */
+      readonly ttl?: number | undefined;
+    };
+    reply: { readonly value: number; readonly version: number };
+  };
+  watch: {
+    /** Pushes `key` for each key that begins with `prefix`; without one, for all keys. Watching a prefix again changes its
+     *  overflow. A connection is told an event once, by the longest of its prefixes that fits. */
+    request: { readonly prefix?: string | undefined; readonly overflow?: Overflow | undefined };
+    reply: Record<never, never>;
+  };
+  unwatch: {
+    request: { readonly prefix?: string | undefined };
+    reply: { readonly unwatched: boolean };
   };
   list: {
     request: {
@@ -222,24 +257,6 @@ export type Reply<Name extends CommandName> = CommandMap[Name]["reply"];
 export type Command<Name extends CommandName = CommandName> = {
   [N in Name]: { readonly action: N; readonly id: number | undefined; readonly request: Request<N> };
 }[Name];
-
-/** What the broker says unasked. */
-export interface ClosingPush {
-  readonly push: "closing";
-  readonly code: number;
-  readonly reason: string;
-  readonly retryAfterMs?: number;
-}
-
-export type KeyEventKind = "set" | "del" | "expired";
-
-/** What has become of a key. `version` is the one it stands at, or stood at last. */
-export interface KeyEvent {
-  readonly key: string;
-  readonly event: KeyEventKind;
-  readonly version: number;
-}
-export type Push = ClosingPush;
 
 /** A refused command, as it stands on the wire. */
 export interface ErrorReply {

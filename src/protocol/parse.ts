@@ -5,6 +5,7 @@
 import type { Command, CommandName, LeaseScope, Request, WaitMs } from "./commands.ts";
 import { badField, EphemeralError } from "./errors.ts";
 import { type Limits, labelCharactersMax, reasonCharactersMax } from "./limits.ts";
+import type { Overflow } from "./pushes.ts";
 
 type Fields = Readonly<Record<string, unknown>>;
 type Parsers = { readonly [Name in CommandName]: (fields: Fields, limits: Limits) => Request<Name> };
@@ -17,17 +18,33 @@ const parsers: Parsers = {
     key: readKey(fields, "key", limits),
     value: readValue(fields),
     ttl: readTtl(fields, limits),
+    scope: readOneOf(fields, "scope", ["session"] as const),
     if: readOneOf(fields, "if", ["absent", "present"] as const),
     version: readOptionalInteger(fields, "version", 0),
     compressed: fields.compressed === true,
     beforeSize: readOptionalInteger(fields, "beforeSize", 0),
     afterSize: readOptionalInteger(fields, "afterSize", 0),
   }),
-  get: (fields, limits) => ({ key: readKey(fields, "key", limits), waitMs: readWaitMs(fields, limits) }),
+  get: (fields, limits) => ({
+    key: readKey(fields, "key", limits),
+    waitMs: readWaitMs(fields, limits),
+    refresh: readOptionalBoolean(fields, "refresh"),
+  }),
   del: (fields, limits) => ({
     key: readKey(fields, "key", limits),
     version: readOptionalInteger(fields, "version", 0),
   }),
+  touch: (fields, limits) => ({ key: readKey(fields, "key", limits), ttl: readTtl(fields, limits) }),
+  incr: (fields, limits) => ({
+    key: readKey(fields, "key", limits),
+    by: readOptionalNumber(fields, "by"),
+    ttl: readTtl(fields, limits),
+  }),
+  watch: (fields, limits) => ({
+    prefix: readPrefix(fields, limits),
+    overflow: readOneOf<Overflow>(fields, "overflow", ["close", "gap", "latest"]),
+  }),
+  unwatch: (fields, limits) => ({ prefix: readPrefix(fields, limits) }),
   list: (fields) => ({
     prefix: readOptionalString(fields, "prefix"),
     cursor: readOptionalString(fields, "cursor"),
@@ -173,6 +190,11 @@ function readKey(fields: Fields, name: string, limits: Limits): string {
   return key;
 }
 
+/** The beginning of keys, which may be empty. */
+function readPrefix(fields: Fields, limits: Limits): string | undefined {
+  return isAbsent(fields.prefix) || fields.prefix === "" ? undefined : readKey(fields, "prefix", limits);
+}
+
 function utf8Bytes(text: string): number {
   let bytes = 0;
   for (const character of text) {
@@ -202,6 +224,14 @@ function readInteger(fields: Fields, name: string, min: number, max = Number.MAX
 
 function readOptionalInteger(fields: Fields, name: string, min: number, max?: number): number | undefined {
   return isAbsent(fields[name]) ? undefined : readInteger(fields, name, min, max);
+}
+
+/** Any number within ±(2^53−1). */
+function readOptionalNumber(fields: Fields, name: string): number | undefined {
+  const value = fields[name];
+  if (isAbsent(value)) return undefined;
+  if (typeof value === "number" && Math.abs(value) <= Number.MAX_SAFE_INTEGER) return value;
+  throw badField(name, `a number within ±${Number.MAX_SAFE_INTEGER}`, value);
 }
 
 function readOptionalBoolean(fields: Fields, name: string): boolean | undefined {

@@ -171,6 +171,7 @@ describe.each(both.map((program) => [program.name, program] as const))("ephemera
       "leases",
       "onces",
       "waits",
+      "watches",
       "connections",
       "sessions",
       "commands",

@@ -82,6 +82,10 @@ describe("golden conversation", () => {
     const commands: Record<CommandName, true> = {
       set: true,
       get: true,
+      touch: true,
+      incr: true,
+      watch: true,
+      unwatch: true,
       del: true,
       list: true,
       lease: true,

@@ -32,17 +32,43 @@ const nothing: Grammar = { full: {}, least: [{}, {}], wrong: {} };
 
 const grammars: Readonly<Record<CommandName, Grammar>> = {
   set: {
-    full: { key: "k", value: { a: [1] }, ttl: 5, if: "absent", version: 3, compressed: true },
+    full: { key: "k", value: { a: [1] }, ttl: 5, scope: "session", if: "absent", version: 3, compressed: true },
     least: [
       { key: "k", value: null },
       { key: "k", value: null, compressed: false },
     ],
-    wrong: { key: wrongKeys, value: [undefined], if: ["hunter2", "", 1, {}], version: wrongIntegers },
+    wrong: {
+      key: wrongKeys,
+      value: [undefined],
+      scope: ["hunter2", "ttl", "", 1],
+      if: ["hunter2", "", 1, {}],
+      version: wrongIntegers,
+    },
   },
   get: {
-    full: { key: "k", waitMs: -1 },
+    full: { key: "k", waitMs: -1, refresh: false },
     least: [{ key: "k" }, { key: "k", waitMs: 0 }],
-    wrong: { key: wrongKeys, waitMs: wrongWaits },
+    wrong: { key: wrongKeys, waitMs: wrongWaits, refresh: ["hunter2", "true", 1, 0, {}] },
+  },
+  touch: {
+    full: { key: "k", ttl: 5 },
+    least: [{ key: "k" }, { key: "k" }],
+    wrong: { key: wrongKeys },
+  },
+  incr: {
+    full: { key: "k", by: -0.5, ttl: 5 },
+    least: [{ key: "k" }, { key: "k" }],
+    wrong: { key: wrongKeys, by: ["hunter2", "1", 2 ** 53, -(2 ** 53), Number.NaN, 1e300, true, ["hunter2"]] },
+  },
+  watch: {
+    full: { prefix: "p:", overflow: "latest" },
+    least: [{}, {}],
+    wrong: { prefix: wrongKeys.slice(2), overflow: ["hunter2", "", 1] },
+  },
+  unwatch: {
+    full: { prefix: "p:" },
+    least: [{ prefix: "" }, {}],
+    wrong: { prefix: wrongKeys.slice(2) },
   },
   del: {
     full: { key: "k", version: 0 },
@@ -184,6 +210,8 @@ describe("parseCommand()", () => {
 
   test.each([
     ["set", { key: "k", value: 1 }],
+    ["touch", { key: "k" }],
+    ["incr", { key: "k" }],
     ["lease", { key: "k", workerId: "w" }],
     ["once.resolve", { key: "k", value: 1, fence: 1 }],
   ])(

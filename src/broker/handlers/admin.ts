@@ -8,6 +8,7 @@ import type { Connections } from "../connections.ts";
 import type { Dispatcher, Rows } from "../dispatcher.ts";
 import { prometheusText } from "../metrics.ts";
 import type { Sessions } from "../sessions.ts";
+import type { Watches } from "../watches.ts";
 
 export interface AdminParts {
   readonly engine: Engine;
@@ -15,6 +16,7 @@ export interface AdminParts {
   readonly clock: Clock;
   readonly sessions: Sessions;
   readonly compression: CompressionCounts;
+  readonly watches: Watches;
   /** What `hello` says of this broker. */
   readonly about: { readonly version: string; readonly epoch: string; readonly startedAtMs: number };
   /** Looked up when asked: the dispatcher is made from these rows. */
@@ -46,6 +48,7 @@ function stats(parts: AdminParts, engine: EngineStats): Stats {
     leases: engine.leases,
     onces: engine.onces,
     waits: engine.waits,
+    watches: parts.watches.size,
     connections: parts.connections().size,
     sessions: parts.sessions.size,
     commands,

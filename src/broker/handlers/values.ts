@@ -1,4 +1,4 @@
-/** Values with a time to live: `set get del list`. Turns wire values into stored ones and back; the rules are the engine's. */
+/** Values with a time to live: `set get touch incr del list`. Turns wire values into stored ones and back; the rules are the engine's. */
 import type { Engine, ListPage, StoredValue } from "../../engine/engine.ts";
 import type { Codec } from "../../protocol/codec.ts";
 import { Encoded, type EncodedValue, type Reply } from "../../protocol/commands.ts";
@@ -14,16 +14,18 @@ interface ValuesParts {
   readonly compression: CompressionCounts;
 }
 
-export function valueRows({ engine, config, compression }: ValuesParts): Rows<"set" | "get" | "del" | "list"> {
+export function valueRows(parts: ValuesParts): Rows<"set" | "get" | "touch" | "incr" | "del" | "list"> {
+  const { engine, config, compression } = parts;
   return {
     set: {
       access: "admitted",
       whileDraining: "served",
-      handle: (request, { codec }) => {
+      handle: (request, { codec, session }) => {
         const stored = engine.set({
           key: request.key,
           value: storable(request.value, codec, config.limits),
-          ttlMs: ttlOfSet(request.ttl, config),
+          ttlMs: request.scope === "session" ? request.ttl || undefined : givenTtl("set", request.ttl, config),
+          owner: request.scope === "session" ? session : undefined,
           compressed: request.compressed ?? false,
           if: request.if,
           version: request.version,
@@ -35,9 +37,23 @@ export function valueRows({ engine, config, compression }: ValuesParts): Rows<"s
     get: {
       access: "admitted",
       whileDraining: "served",
-      handle: ({ key, waitMs = 0 }, invocation) => {
-        const found = engine.get({ key }, invocation.waiting(waitMs));
+      handle: ({ key, waitMs = 0, refresh = config.refreshTtlOnGet }, invocation) => {
+        const found = engine.get({ key, refresh }, invocation.waiting(waitMs));
         return found instanceof Promise ? found.then(getReply) : getReply(found);
+      },
+    },
+    touch: {
+      access: "admitted",
+      whileDraining: "served",
+      handle: ({ key, ttl }) => engine.touch({ key, ttlMs: givenTtl("touch", ttl, config) }),
+    },
+    incr: {
+      access: "admitted",
+      whileDraining: "served",
+      handle: ({ key, by = 1, ttl }) => {
+        if (ttl === 0 && config.requireTtl) throw invalidTtl("increment");
+        const ttlMsIfNew = config.requireTtl ? undefined : config.defaultTtlMs;
+        return engine.incr({ key, by, ttlMs: ttl || undefined, ttlMsIfNew });
       },
     },
     del: {
@@ -87,10 +103,14 @@ export function storable(value: unknown, codec: Codec, { valueBytesMax }: Limits
 }
 
 /** @throws {EphemeralError} `ttl_required` and `invalid_ttl`, where the broker asks for a ttl on every `set` */
-function ttlOfSet(ttl: number | undefined, config: BrokerConfig): number {
+function givenTtl(action: string, ttl: number | undefined, config: BrokerConfig): number {
   if (ttl !== undefined && ttl > 0) return ttl;
   if (!config.requireTtl) return config.defaultTtlMs;
   throw ttl === undefined
-    ? new EphemeralError("ttl_required", "Cannot set key: wanted a ttl in milliseconds, got none")
-    : new EphemeralError("invalid_ttl", "Cannot set key: wanted a ttl over 0 ms, got 0");
+    ? new EphemeralError("ttl_required", `Cannot ${action} key: wanted a ttl in milliseconds, got none`)
+    : invalidTtl(action);
+}
+
+function invalidTtl(action: string): EphemeralError {
+  return new EphemeralError("invalid_ttl", `Cannot ${action} key: wanted a ttl over 0 ms, got 0`);
 }

@@ -82,6 +82,7 @@ function statsRows(stats: Stats): string[][] {
     ["leases", `${stats.leases}`],
     ["onces", `${stats.onces}`],
     ["waits", `${stats.waits}`],
+    ["watches", `${stats.watches}`],
     ["connections", `${stats.connections}`],
     ["sessions", `${stats.sessions}`],
     ["commands", `${stats.commands}`],

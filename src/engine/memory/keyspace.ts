@@ -3,9 +3,10 @@
  * Values stay the bytes they came as. Counts on its caller to have swept, so a key that is here is alive.
  */
 
-import type { EncodedValue, KeyEvent, KeyEventKind, ListedItem } from "../../protocol/commands.ts";
+import type { EncodedValue, ListedItem } from "../../protocol/commands.ts";
 import { EphemeralError } from "../../protocol/errors.ts";
 import type { Limits } from "../../protocol/limits.ts";
+import type { KeyEvent, KeyEventKind } from "../../protocol/pushes.ts";
 import type {
   Awaitable,
   GetRequest,

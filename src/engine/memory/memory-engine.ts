@@ -3,9 +3,10 @@
  * deadline is gone for all of them alike. Synchronous: a method answers with a plain value, and with a promise only when
  * the command really waits. No code of a caller runs inside a call: waits are settled through promises.
  */
-import type { Hold, KeyEvent } from "../../protocol/commands.ts";
+import type { Hold } from "../../protocol/commands.ts";
 import { EphemeralError } from "../../protocol/errors.ts";
 import type { Limits } from "../../protocol/limits.ts";
+import type { KeyEvent } from "../../protocol/pushes.ts";
 import type { Clock } from "../clock.ts";
 import type {
   Awaitable,
