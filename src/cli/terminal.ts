@@ -2,19 +2,13 @@
  * The controlling terminal: whether a Ctrl-C typed there reaches our process group, and with it the child, by itself.
  * Linux tells in /proc; elsewhere the C library is asked (macOS: kept small, not tested by us).
  */
-import { closeSync, openSync, readFileSync } from "node:fs";
+import { closeSync, openSync } from "node:fs";
 import { openLibc } from "../broker/libc.ts";
+import { isForegroundByProc } from "./foreground-group.ts";
 
 /** True when our process group is the terminal's foreground group; false in the background and without a terminal. */
 export function isInForeground(): boolean {
-  return process.platform === "linux" ? isInForegroundByProc() : isInForegroundByTerminal();
-}
-
-function isInForegroundByProc(): boolean {
-  const stat = readFileSync("/proc/self/stat", "latin1");
-  // The name, in parentheses, may hold anything; behind it: state ppid pgrp session tty_nr tpgid.
-  const [, , group, , , foregroundGroup] = stat.slice(stat.lastIndexOf(")") + 2).split(" ");
-  return group === foregroundGroup;
+  return process.platform === "linux" ? isForegroundByProc() : isInForegroundByTerminal();
 }
 
 function isInForegroundByTerminal(): boolean {

@@ -14,6 +14,15 @@ export interface ClientEnvironment {
   readonly compressionThreshold: number | undefined;
 }
 
+/** What the launcher finds. */
+export interface LauncherEnvironment {
+  /** The executable to run, from `EPHEMERAL_BIN`. */
+  readonly executable: string | undefined;
+  readonly searchPath: string | undefined;
+  /** All of it, for the process to be launched. */
+  readonly variables: Variables;
+}
+
 type Variables = Readonly<Record<string, string | undefined>>;
 
 /** Reads our names, and the seed's `CLIENT_*`.
@@ -28,6 +37,32 @@ export function readEnvironment(variables: Variables = processVariables()): Clie
     compression: readSwitch(variables, "CLIENT_COMPRESSION"),
     compressionThreshold: readCount(variables, "CLIENT_COMPRESSION_THRESHOLD"),
   };
+}
+
+export function readLauncherEnvironment(variables: Variables = processVariables()): LauncherEnvironment {
+  return { executable: variables.EPHEMERAL_BIN, searchPath: variables.PATH, variables };
+}
+
+/** Pipes of the brokers this process has started and not stopped, and what stood in the environment before them. */
+const exportedPipes: string[] = [];
+let pipeBefore: string | undefined;
+
+/** Sets `EPHEMERAL_PIPE`, for clients made from now on and for processes started from now on. */
+export function exportPipe(pipe: string): void {
+  if (exportedPipes.length === 0) pipeBefore = process.env.EPHEMERAL_PIPE;
+  exportedPipes.push(pipe);
+  process.env.EPHEMERAL_PIPE = pipe;
+}
+
+/** Gives `EPHEMERAL_PIPE` back: to the broker started last of those left, or to what stood there before. What others have
+ *  written there meanwhile stays. */
+export function withdrawPipe(pipe: string): void {
+  const place = exportedPipes.lastIndexOf(pipe);
+  if (place !== -1) exportedPipes.splice(place, 1);
+  if (process.env.EPHEMERAL_PIPE !== pipe) return;
+  const previous = exportedPipes.at(-1) ?? pipeBefore;
+  if (previous === undefined) delete process.env.EPHEMERAL_PIPE;
+  else process.env.EPHEMERAL_PIPE = previous;
 }
 
 function processVariables(): Variables {

@@ -29,6 +29,7 @@ const layers: Readonly<Record<string, Layer>> = {
   local: { folders: ["client", "engine", "protocol"] },
   integrations: { folders: ["client", "protocol"] },
   cli: { folders: ["broker", "client", "protocol"] },
+  release: { folders: [] },
 };
 
 export const rules = {

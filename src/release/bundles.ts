@@ -1,0 +1,107 @@
+/**
+ * The JavaScript of the npm package: the library for Node, Bun and browsers, as ES modules and for `require`, and the command
+ * line for Bun behind a small entry for Node. Every package we use is bundled in, so that installing ours installs nothing
+ * else. Folders mirror the source's: the launcher finds the command line beside itself.
+ */
+import { mkdtempSync, rmSync } from "node:fs";
+import { tmpdir } from "node:os";
+import { join, relative } from "node:path";
+
+/** The library, and what stands in it for the entry that needs Bun. */
+const library = ["client/broker-process.ts", "client/client.ts", "client/no-embedding.ts", "msgpack/client-codec.ts"];
+/** What holds a broker. */
+const program = ["cli/main.ts", "broker/embedded.ts"];
+/** Those that can be had with `require`. */
+const required = ["client/broker-process.ts", "client/client.ts", "msgpack/client-codec.ts"];
+
+/** Names stay, so that a stack trace can be read. */
+const minify = { whitespace: true, syntax: true, identifiers: false };
+
+export interface BundleOptions {
+  /** The repository's `src`. */
+  readonly source: string;
+  /** Where the bundles go, a folder for each of the source's. */
+  readonly outdir: string;
+}
+
+/** Writes all bundles and returns the folders of the packages that went into them, relative to the repository. */
+export async function writeBundles(options: BundleOptions): Promise<ReadonlySet<string>> {
+  const builds = await Promise.all([
+    // Parts that entries share are files of their own: an error thrown by one is an EphemeralError of the other.
+    writeModules(options, { entries: library, target: "node", splitting: true }),
+    writeModules(options, { entries: program, target: "bun", splitting: true }),
+    // The command must start fast on Node: one file.
+    writeModules(options, { entries: ["cli/node.ts"], target: "node", splitting: false }),
+    writeRequired(options),
+  ]);
+  return new Set(builds.flat());
+}
+
+interface Modules {
+  readonly entries: readonly string[];
+  readonly target: "node" | "bun";
+  readonly splitting: boolean;
+}
+
+async function writeModules(
+  { source, outdir }: BundleOptions,
+  { entries, target, splitting }: Modules,
+): Promise<readonly string[]> {
+  return packagesIn(
+    await Bun.build({
+      entrypoints: entries.map((entry) => join(source, entry)),
+      root: source,
+      outdir,
+      target,
+      splitting,
+      format: "esm",
+      minify,
+      metafile: true,
+      naming: { entry: "[dir]/[name].js", chunk: `${target === "bun" ? "cli" : "shared"}/[name]-[hash].js` },
+    }),
+  );
+}
+
+/** One file holds all, for the same reason that the modules share theirs; each entry names its parts one by one, as Node
+ *  finds names without running a file. */
+async function writeRequired({ source, outdir }: BundleOptions): Promise<string[]> {
+  const entries = await Promise.all(required.map((path) => exportsOf(join(source, path))));
+  const homes = new Map(entries.flatMap(({ path, names }) => names.map((name) => [name, path] as const)));
+  const lines = [...homes].map(([name, path]) => `export { ${name} } from ${JSON.stringify(path)};\n`);
+  const scratch = mkdtempSync(join(tmpdir(), "ephemeral-pack-"));
+  try {
+    const entry = join(scratch, "library.ts");
+    await Bun.write(entry, lines.join(""));
+    const built = await Bun.build({
+      entrypoints: [entry],
+      outdir: join(outdir, "shared"),
+      target: "node",
+      format: "cjs",
+      minify,
+      metafile: true,
+      naming: "library.cjs",
+      define: { "import.meta.url": "hereUrl" },
+      banner: 'const hereUrl = require("node:url").pathToFileURL(__filename).href;',
+    });
+    for (const { path, names } of entries) {
+      const file = join(outdir, relative(source, path).replace(/\.ts$/, ".cjs"));
+      const exported = names.map((name) => `exports.${name} = library.${name};\n`);
+      await Bun.write(file, `"use strict";\nconst library = require("../shared/library.cjs");\n${exported.join("")}`);
+    }
+    return packagesIn(built);
+  } finally {
+    rmSync(scratch, { recursive: true });
+  }
+}
+
+async function exportsOf(path: string): Promise<{ readonly path: string; readonly names: readonly string[] }> {
+  return { path, names: transpiler.scan(await Bun.file(path).text()).exports };
+}
+
+const transpiler = new Bun.Transpiler({ loader: "ts" });
+
+/** The folders of packages a bundle has parts of. */
+function packagesIn({ metafile }: Bun.BuildOutput): string[] {
+  const inputs = Object.keys(metafile?.inputs ?? {});
+  return inputs.flatMap((path) => /^.*node_modules\/(?:@[^/]+\/)?[^/]+/.exec(path)?.[0] ?? []);
+}

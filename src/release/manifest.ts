@@ -1,0 +1,50 @@
+/**
+ * The package.json that is published: what the repository's says of the program, and where things are in the package. Knows
+ * nothing of how they came there.
+ */
+
+/** What is taken over from the repository's package.json. */
+export interface Program {
+  readonly name: string;
+  readonly version: string;
+  readonly description: string;
+  readonly license: string;
+}
+
+/** A module for `import` and for `require`, each with types of its kind. */
+function both(path: string): object {
+  return {
+    import: { types: `./dist/types/${path}.d.ts`, default: `./dist/${path}.js` },
+    require: { types: `./dist/types/commonjs/${path}.d.ts`, default: `./dist/${path}.cjs` },
+  };
+}
+
+export function packageManifest({ name, version, description, license }: Program): object {
+  return {
+    name,
+    version,
+    description,
+    keywords: ["ipc", "lock", "lease", "broker", "parallel", "test", "unix-socket"],
+    license,
+    type: "module",
+    bin: { ephemeral: "./dist/cli/node.js", ephemerald: "./dist/cli/node.js" },
+    main: "./dist/client/broker-process.cjs",
+    types: "./dist/types/commonjs/client/broker-process.d.ts",
+    exports: {
+      ".": both("client/broker-process"),
+      "./client": both("client/client"),
+      "./msgpack": both("msgpack/client-codec"),
+      "./broker": {
+        types: "./dist/types/broker/embedded.d.ts",
+        bun: "./dist/broker/embedded.js",
+        default: "./dist/client/no-embedding.js",
+      },
+      "./package.json": "./package.json",
+    },
+    files: ["dist"],
+    sideEffects: false,
+    engines: { node: ">=20", bun: ">=1.4.5" },
+    peerDependencies: { bun: ">=1.4.5" },
+    peerDependenciesMeta: { bun: { optional: true } },
+  };
+}
