@@ -17,6 +17,8 @@ export interface TrialOptions {
   /** Runs in a pseudo-terminal, as leader of its session; `stdout` then stays empty. */
   readonly inTerminal?: boolean;
   readonly environment?: Readonly<Record<string, string>>;
+  /** Shares that trial's directory, and so its brokers; what it leaves running is killed at the end of that one's scope. */
+  readonly beside?: Trial;
 }
 
 /** How a process ended, as its parent sees it: `killed` is WIFSIGNALED, and `status` then 128 + the signal. */
@@ -26,13 +28,17 @@ export interface SeenEnding {
 }
 
 export class Trial implements AsyncDisposable {
-  readonly #directory = temporaryDirectory();
+  readonly #directory: Disposable & { readonly path: string };
+  readonly #isGuest: boolean;
   readonly #process: Bun.Subprocess;
   readonly #out: Uint8Array[] = [];
   readonly #err: Uint8Array[] = [];
   readonly #streams: Promise<unknown>;
 
   constructor(program: Program, options: TrialOptions) {
+    const shared = options.beside?.directory;
+    this.#isGuest = shared !== undefined;
+    this.#directory = shared === undefined ? temporaryDirectory() : { path: shared, [Symbol.dispose]: () => {} };
     const command = [...(options.through ?? []), ...program.argv, ...options.args];
     const settings = {
       cwd: this.directory,
@@ -47,6 +53,12 @@ export class Trial implements AsyncDisposable {
       this.#streams = Promise.all([collect(child.stdout, this.#out), collect(child.stderr, this.#err)]);
       this.#process = child;
     }
+  }
+
+  /** Ends its stdin. */
+  endStdin(): void {
+    const { stdin } = this.#process;
+    if (stdin !== undefined && typeof stdin !== "number") void stdin.end();
   }
 
   /** The private directory. */
@@ -78,6 +90,11 @@ export class Trial implements AsyncDisposable {
   /** Resolves when stdout, or the terminal, has shown `text`. */
   async said(text: string): Promise<void> {
     await until(() => this.stdout.includes(text));
+  }
+
+  /** The same for stderr. */
+  async complained(text: string): Promise<void> {
+    await until(() => this.stderr.includes(text));
   }
 
   /** Types into the terminal or into a piped stdin. */
@@ -125,7 +142,8 @@ export class Trial implements AsyncDisposable {
   }
 
   async [Symbol.asyncDispose](): Promise<void> {
-    for (const pid of this.processes()) {
+    if (this.#isGuest) this.#process.kill("SIGKILL");
+    for (const pid of this.#isGuest ? [] : this.processes()) {
       try {
         process.kill(pid, "SIGKILL");
       } catch {
