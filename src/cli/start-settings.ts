@@ -46,7 +46,8 @@ export function startSettings(flags: Flags, environment: Environment): StartSett
   const { log, heartbeatMs } = logSettings(sources);
   const grace = findGiven("grace", ["EPHEMERAL_GRACE"], sources);
   const defaultTtl = findGiven("default-ttl", ["EPHEMERAL_DEFAULT_TTL", "BROKER_DEFAULT_TTL"], sources);
-  const requireTtl = readRequireTtl(sources);
+  const requireTtl = readSwitch(sources, { flag: "require-ttl", variable: "REQUIRE_TTL" });
+  const refreshTtlOnGet = readSwitch(sources, { flag: "refresh-ttl-on-get", variable: "REFRESH_TTL_ON_GET" });
   const options: BrokerOptions & { readonly runRoot: string } = {
     runRoot: runRootOf(environment),
     ...(name === undefined ? {} : { name }),
@@ -54,6 +55,7 @@ export function startSettings(flags: Flags, environment: Environment): StartSett
     ...(secret === undefined ? {} : { secret }),
     ...(defaultTtl === undefined ? {} : { defaultTtlMs: readNumber(defaultTtl, durationUnit) }),
     ...(requireTtl === undefined ? {} : { requireTtl }),
+    ...(refreshTtlOnGet === undefined ? {} : { refreshTtlOnGet }),
     ...(heartbeatMs === undefined ? {} : { heartbeatMs }),
     limits: readLimits(sources),
   };
@@ -81,10 +83,14 @@ function readLimits(sources: Sources): Partial<Limits> {
   return limits;
 }
 
-function readRequireTtl({ flags, environment }: Sources): boolean | undefined {
-  const typed = flags["require-ttl"];
+/** A flag that is there or not; a variable of ours or the seed's says true or false. */
+function readSwitch(
+  { flags, environment }: Sources,
+  { flag, variable }: { readonly flag: string; readonly variable: string },
+): boolean | undefined {
+  const typed = flags[flag];
   if (typeof typed === "boolean") return typed;
-  const given = findGiven("require-ttl", ["EPHEMERAL_REQUIRE_TTL", "BROKER_REQUIRE_TTL"], { flags: {}, environment });
+  const given = findGiven(flag, [`EPHEMERAL_${variable}`, `BROKER_${variable}`], { flags: {}, environment });
   return given === undefined ? undefined : readTruth(given);
 }
 

@@ -177,6 +177,14 @@ describe("startSettings()", () => {
     [{ "require-ttl": true }, { EPHEMERAL_REQUIRE_TTL: "false" }, { config: { requireTtl: true } }],
     [{}, { EPHEMERAL_REQUIRE_TTL: "FALSE", BROKER_REQUIRE_TTL: "true" }, { config: { requireTtl: false } }],
     [{}, { BROKER_REQUIRE_TTL: "0" }, { config: { requireTtl: false } }],
+    [{}, {}, { config: { refreshTtlOnGet: false } }],
+    [{ "refresh-ttl-on-get": true }, { EPHEMERAL_REFRESH_TTL_ON_GET: "false" }, { config: { refreshTtlOnGet: true } }],
+    [
+      {},
+      { EPHEMERAL_REFRESH_TTL_ON_GET: "yes", BROKER_REFRESH_TTL_ON_GET: "no" },
+      { config: { refreshTtlOnGet: true } },
+    ],
+    [{}, { BROKER_REFRESH_TTL_ON_GET: "1" }, { config: { refreshTtlOnGet: true } }],
   ])("of %j and %j", (flags, environment, wanted) => {
     expect(startSettings(flags, environment)).toMatchObject(wanted);
   });
@@ -216,6 +224,7 @@ describe("startSettings()", () => {
     [{ "default-ttl": "31d" }, {}, "Cannot start broker: default ttl is 2678400000 ms, wanted 1 to 2592000000"],
     [{ "default-ttl": "0" }, {}, "Cannot start broker: default ttl is 0 ms, wanted 1 to 2592000000"],
     [{}, { BROKER_REQUIRE_TTL: "maybe" }, 'Cannot read BROKER_REQUIRE_TTL: wanted true or false, got "maybe"'],
+    [{}, { BROKER_REFRESH_TTL_ON_GET: "on" }, 'Cannot read BROKER_REFRESH_TTL_ON_GET: wanted true or false, got "on"'],
     [{}, { EPHEMERAL_REQUIRE_TTL: "" }, 'Cannot read EPHEMERAL_REQUIRE_TTL: wanted true or false, got ""'],
   ])("of %j and %j refuses", (flags, environment, message) => {
     expect(refusal(() => startSettings(flags, environment))).toMatchObject({ code: "bad_command", message });

@@ -51,6 +51,7 @@ export const startPage = definePage({
     ["EPHEMERAL_LABEL", "Who joins, as ephemeral ps shows it"],
     ["EPHEMERAL_DEFAULT_TTL", "As --default-ttl; else BROKER_DEFAULT_TTL"],
     ["EPHEMERAL_REQUIRE_TTL", "true or false; else BROKER_REQUIRE_TTL"],
+    ["EPHEMERAL_REFRESH_TTL_ON_GET", "true or false; else BROKER_REFRESH_TTL_ON_GET"],
     ...bounds.map(({ flag, environment: [ours = "", seeds] }): readonly [string, string] => [
       ours,
       seeds === undefined ? `As --${flag}` : `As --${flag}; else ${seeds}`,
@@ -96,6 +97,10 @@ export const startPage = definePage({
       type: "boolean",
       description: "Refuse to store without a time to live (the default)",
       negativeDescription: "Give --default-ttl to what is stored without one",
+    },
+    "refresh-ttl-on-get": {
+      type: "boolean",
+      description: "Let each get give its key its time to live anew",
     },
     ...logFlags,
     ...boundFlags,
