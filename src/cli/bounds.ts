@@ -2,8 +2,9 @@
  * The broker's bounds as flags and environment variables: one of each for every bound of limits.ts, named after it, read
  * in its unit. The seed's names stand beside ours.
  */
+import { closeCodes, type ErrorCode } from "../protocol/errors.ts";
 import { defaultLimits, type Limits } from "../protocol/limits.ts";
-import { countUnit, durationUnit, formatBytes, formatDuration, sizeUnit, type Unit } from "./units.ts";
+import { countUnit, durationUnit, sizeUnit, type Unit } from "./units.ts";
 
 export interface Bound {
   readonly limit: keyof Limits;
@@ -14,8 +15,37 @@ export interface Bound {
   readonly unit: Unit;
   /** The default, in a form the flag takes. */
   readonly standard: string;
+  /** What becomes of what goes past it. */
+  readonly breach: Breach;
   readonly description: string;
 }
+
+/** A refusal, the end of the connection, or both; or, with neither, what is done instead. */
+export interface Breach {
+  readonly error?: ErrorCode;
+  readonly closeCode?: number;
+  readonly instead?: string;
+}
+
+const breaches: Readonly<Record<keyof Limits, Breach>> = {
+  frameBytesMax: { error: "too_large", closeCode: closeCodes.badRequest },
+  valueBytesMax: { error: "too_large" },
+  keyBytesMax: { error: "bad_command" },
+  itemsMax: { error: "max_items" },
+  namesMax: { error: "too_many_names" },
+  waitsMax: { error: "too_many_commands" },
+  waitsPerSessionMax: { error: "too_many_commands" },
+  lingerMsMax: { error: "bad_command" },
+  connectionsMax: { error: "too_many_connections" },
+  commandsInFlightMax: { error: "too_many_commands" },
+  outboxBytesMax: { instead: "nothing more is read; then stall-ms" },
+  latestKeysMax: { instead: "the oldest is dropped, and told" },
+  watchesPerSessionMax: { error: "too_many_names" },
+  stallMs: { closeCode: closeCodes.slow },
+  ttlMsMax: { error: "invalid_ttl" },
+  expiredRememberedMs: { error: "not_found" },
+  expiredRememberedMax: { error: "not_found" },
+};
 
 const descriptions: Readonly<Record<keyof Limits, string>> = {
   frameBytesMax: "One command or reply",
@@ -56,12 +86,8 @@ export const bounds: readonly Bound[] = Object.entries(defaultLimits).map(([name
     flag: words,
     environment: seeds === undefined ? [ours] : [ours, seeds],
     unit,
-    standard:
-      unit === sizeUnit
-        ? formatBytes(value).replace(" ", "")
-        : unit === durationUnit
-          ? formatDuration(value)
-          : `${value}`,
+    standard: unit.write(value),
+    breach: breaches[limit],
     description: descriptions[limit],
   };
 });

@@ -6,7 +6,7 @@ import type { ArgsDef } from "citty";
 import type { Outgoing } from "../client/call.ts";
 import { systemClientClock } from "../client/client-clock.ts";
 import { Connection } from "../client/connection.ts";
-import type { CommandName, Reply, WaitMs } from "../protocol/commands.ts";
+import type { CommandName, HelloReply, Reply, WaitMs } from "../protocol/commands.ts";
 import { BunPipeTransport } from "./bun-pipe-transport.ts";
 import { HintedError, howToStart } from "./failure.ts";
 import { type Paint, paintFor, print, printJson } from "./output.ts";
@@ -45,14 +45,17 @@ export interface Answer {
 /** Says one command to the broker and resolves to its reply, which is most of what `--json` prints. */
 export type Ask = <Name extends CommandName>(command: Outgoing<Name>, waitMs?: WaitMs) => Promise<Reply<Name>>;
 
+/** What the broker said of itself in the greeting; there once anything was answered. */
+export type Greeting = () => HelloReply | undefined;
+
 /** Asks the broker that flags and environment name, and prints what it says. Speaks through the client's connection and
  *  not through `Client`, whose methods resolve to less than the reply holds.
  *  @throws {EphemeralError} whatever the settings or the broker refuse */
-export async function call(flags: Flags, inquire: (ask: Ask) => Promise<Answer>): Promise<void> {
-  const { connection, absence } = connectionTo(clientSettings(flags, processEnvironment));
+export async function call(flags: Flags, inquire: (ask: Ask, greeting: Greeting) => Promise<Answer>): Promise<void> {
+  const { connection, absence, greeting } = connectionTo(clientSettings(flags, processEnvironment));
   const ask: Ask = (command, waitMs = 0) => connection.call({ command, waitMs, read: (reply) => reply });
   try {
-    const { document, text = "" } = await Promise.race([inquire(ask), absence]);
+    const { document, text = "" } = await Promise.race([inquire(ask, greeting), absence]);
     if (flags.json === true) return await printJson(document);
     await print(typeof text === "function" ? text(await paintFor(1, processEnvironment)) : text);
   } finally {
@@ -60,15 +63,26 @@ export async function call(flags: Flags, inquire: (ask: Ask) => Promise<Answer>)
   }
 }
 
+interface Dialled {
+  readonly connection: Connection;
+  readonly absence: Promise<never>;
+  readonly greeting: Greeting;
+}
+
 /** The connection, and a promise that fails as soon as nobody listens there. The connection itself would wait for a broker
  *  until the timeout; at a shell that only hides the mistake. */
-export function connectionTo(settings: ClientSettings): { connection: Connection; absence: Promise<never> } {
+export function connectionTo(settings: ClientSettings): Dialled {
   const { pipe, pipeFrom, secret, label, timeoutMs } = settings;
   const { promise: absence, reject } = Promise.withResolvers<never>();
   const onAbsent = (): void => {
     reject(new HintedError("unavailable", `No broker: nothing listens at ${pipe} (${pipeFrom})`, { hint: howToStart }));
   };
   const dial = (): BunPipeTransport => new BunPipeTransport(pipe, { onAbsent });
-  const connection = new Connection({ endpoint: pipe, dial, clock: systemClientClock, timeoutMs, secret, label });
-  return { connection, absence };
+  let hello: HelloReply | undefined;
+  const greeted = (reply: HelloReply): void => {
+    hello = reply;
+  };
+  const clock = systemClientClock;
+  const connection = new Connection({ endpoint: pipe, dial, clock, timeoutMs, secret, label, greeted });
+  return { connection, absence, greeting: () => hello };
 }

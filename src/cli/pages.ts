@@ -19,6 +19,7 @@ const loaders: ReadonlyMap<string, () => Promise<Page>> = new Map([
   ["stats", async () => (await import("./commands/inspect.ts")).statsPage],
   ["health", async () => (await import("./commands/inspect.ts")).healthPage],
   ["metrics", async () => (await import("./commands/inspect.ts")).metricsPage],
+  ["limits", async () => (await import("./commands/limits.ts")).limitsPage],
   ["help", async () => (await import("./commands/about.ts")).helpPage],
   ["version", async () => (await import("./commands/about.ts")).versionPage],
 ]);

@@ -69,7 +69,8 @@ export function startSettings(flags: Flags, environment: Environment): StartSett
   };
 }
 
-function readLimits(sources: Sources): Partial<Limits> {
+/** The bounds that flags and environment set. */
+export function readLimits(sources: Sources): Partial<Limits> {
   const limits: Partial<Record<keyof Limits, number>> = {};
   for (const { limit, flag, environment, unit } of bounds) {
     const given = findGiven(flag, environment, sources);

@@ -32,6 +32,8 @@ const sizeUnits = new Map([
 /** How a text becomes a number, and what to call what it should have been. */
 export interface Unit {
   readonly read: (text: string) => number | undefined;
+  /** Exactly, in a form that reads back. */
+  readonly write: (amount: number) => string;
   /** For messages: "a duration such as …". */
   readonly form: string;
   /** For help: `DURATION`. */
@@ -40,11 +42,22 @@ export interface Unit {
 
 export const durationUnit: Unit = {
   read: parseDurationMs,
+  write: (amount) => writeExactly(amount, ["d", "h", "m", "s", "ms"], durationUnits),
   form: "a duration such as 500ms, 10s, 5m, 2h or 1d",
   hint: "DURATION",
 };
-export const sizeUnit: Unit = { read: parseSizeBytes, form: "a size such as 4096, 10kB, 64KiB or 1MiB", hint: "SIZE" };
-export const countUnit: Unit = { read: parseCount, form: "a whole number such as 100", hint: "N" };
+export const sizeUnit: Unit = {
+  read: parseSizeBytes,
+  write: (amount) => writeExactly(amount, ["GiB", "MiB", "KiB", "B"], sizeUnits),
+  form: "a size such as 4096, 10kB, 64KiB or 1MiB",
+  hint: "SIZE",
+};
+export const countUnit: Unit = {
+  read: parseCount,
+  write: (amount) => `${amount}`,
+  form: "a whole number such as 100",
+  hint: "N",
+};
 
 /** Milliseconds of `500ms 10s 5m 2h 1.5d`; a bare number is milliseconds. */
 function parseDurationMs(text: string): number | undefined {
@@ -66,6 +79,15 @@ function parseWithUnit(text: string, units: ReadonlyMap<string, number>): number
   const factor = units.get(unit ?? "");
   // 1.1 * 1000 is 1100.0000000000001: what is a whole number but for that is taken as one.
   return digits === undefined || factor === undefined ? undefined : safeInteger(rounded(Number(digits) * factor));
+}
+
+/** In the largest of `units`, largest first, that leaves nothing over. */
+function writeExactly(amount: number, units: readonly string[], factors: ReadonlyMap<string, number>): string {
+  for (const unit of units) {
+    const factor = factors.get(unit) ?? 1;
+    if (amount !== 0 && amount % factor === 0) return `${amount / factor}${unit}`;
+  }
+  return `${amount}`;
 }
 
 function rounded(amount: number): number {

@@ -4,7 +4,7 @@
  * alive.
  */
 import type { ClientCodec } from "../protocol/codec.ts";
-import type { CommandName } from "../protocol/commands.ts";
+import type { CommandName, HelloReply } from "../protocol/commands.ts";
 import { EphemeralError } from "../protocol/errors.ts";
 import { Backlog } from "./backlog.ts";
 import { Call, type CallRequest, type Outgoing } from "./call.ts";
@@ -33,6 +33,8 @@ export interface ConnectionOptions {
   readonly secret: string | undefined;
   readonly label: string | undefined;
   readonly reconnect?: ReconnectBounds;
+  /** Told what the broker answers to each greeting, before it answers anything else. */
+  readonly greeted?: (hello: HelloReply) => void;
 }
 
 /** What may run twice: a command that was sent and not answered is sent again only if it is one of these. */
@@ -156,6 +158,7 @@ export class Connection {
         onRoom: () => this.#drain(),
         onGreeted: (hello) => {
           this.#limits = { ...assumedLimits, ...hello.limits };
+          this.#options.greeted?.(hello);
           this.#advance({ type: "greeted", nowMs: clock.nowMs() });
         },
         onLost: (loss) => this.#lost(link, loss),

@@ -52,6 +52,7 @@ Broker
   stats    Show the broker's counts
   health   Show whether the broker is well
   metrics  Print the broker's metrics as Prometheus reads them
+  limits   Show every bound: its value, what sets it and what going past it leads to
 
 Program
   help     Show what a command does and takes
