@@ -146,11 +146,9 @@ function plainOption(name: string, value: unknown): Read {
   if (value === undefined || value === null) return undefined;
   const { kind, means } = options[name];
   const text = textOf(name, { kind, value });
-  // The seed's switches that became words: off is the default, and no contradiction to anything.
-  if (name === "debug") return text === "true" ? { name: "logLevel", from: name, value: "debug" } : undefined;
-  if (name === "structuredLogging")
-    return text === "true" ? { name: "logFormat", from: name, value: "json" } : undefined;
-  return { name: means ?? name, from: name, value: name === "logLevel" && text === "warn" ? "warning" : text };
+  // A switch of the seed's that became a word: off is the default and contradicts nothing.
+  if (name !== "structuredLogging") return { name: means ?? name, from: name, value: text };
+  return text === "true" ? { name: "logFormat", from: name, value: "json" } : undefined;
 }
 
 function limitOption(limit: string, bound: unknown): Read {
