@@ -3,7 +3,7 @@
  * wherever they went: the socket's path for the run of a broker's owner, a mark of its own for the run of who joined one.
  * Both carry the same path, so the owner's run leaves out whatever carries a joiner's mark.
  */
-import { randomUUID } from "node:crypto";
+import { randomBytes } from "node:crypto";
 
 export interface RunMark {
   /** What is added to the command's environment; undefined takes a variable out of it. */
@@ -14,13 +14,14 @@ export interface RunMark {
 
 const pipeVariable = "EPHEMERAL_PIPE";
 const joinerVariable = "EPHEMERAL_JOINER";
+const joinerBytes = 8;
 
 export function markOfOwner(pipe: string): RunMark {
   return { environment: { [pipeVariable]: pipe, [joinerVariable]: undefined }, entry: `${pipeVariable}=${pipe}` };
 }
 
 export function markOfJoiner(pipe: string): RunMark {
-  const id = randomUUID();
+  const id = `${pipe}#${randomBytes(joinerBytes).toString("hex")}`;
   return { environment: { [pipeVariable]: pipe, [joinerVariable]: id }, entry: `${joinerVariable}=${id}` };
 }
 
