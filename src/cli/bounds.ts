@@ -20,11 +20,11 @@ export interface Bound {
   readonly description: string;
 }
 
-/** A refusal, the end of the connection, or both; or, with neither, what is done instead. */
+/** A refusal, the end of the connection, or both; and what there is to know besides. */
 export interface Breach {
   readonly error?: ErrorCode;
   readonly closeCode?: number;
-  readonly instead?: string;
+  readonly remark?: string;
 }
 
 const breaches: Readonly<Record<keyof Limits, Breach>> = {
@@ -38,8 +38,8 @@ const breaches: Readonly<Record<keyof Limits, Breach>> = {
   lingerMsMax: { error: "bad_command" },
   connectionsMax: { error: "too_many_connections" },
   commandsInFlightMax: { error: "too_many_commands" },
-  outboxBytesMax: { instead: "nothing more is read; then stall-ms" },
-  latestKeysMax: { instead: "the oldest is dropped, and told" },
+  outboxBytesMax: { closeCode: closeCodes.slow, remark: "after stallMs" },
+  latestKeysMax: { remark: "the oldest is dropped, and told" },
   watchesPerSessionMax: { error: "too_many_names" },
   stallMs: { closeCode: closeCodes.slow },
   ttlMsMax: { error: "invalid_ttl" },

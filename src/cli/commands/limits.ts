@@ -65,7 +65,7 @@ function rowOf({ limit, flag, unit, standard, environment, breach }: Bound, valu
   return [limit, unit.write(value), standard, `--${flag}`, environment.join(", "), wordsOf(breach)];
 }
 
-function wordsOf({ error, closeCode, instead }: Bound["breach"]): string {
-  const words = [error, closeCode === undefined ? undefined : `closed (${closeCode})`, instead];
+function wordsOf({ error, closeCode, remark }: Bound["breach"]): string {
+  const words = [error, closeCode === undefined ? undefined : `closed (${closeCode})`, remark];
   return words.filter((word) => word !== undefined).join(", ");
 }

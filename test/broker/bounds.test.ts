@@ -1,0 +1,246 @@
+/**
+ * Every bound, reached and gone past: what is just within passes, what is past it is answered as `ephemeral limits` says, and
+ * the broker still answers then. A bound without a case here is a compile error, one that nothing asks for a failure.
+ */
+import { describe, expect, test } from "bun:test";
+import { join } from "node:path";
+import { bounds } from "../../src/cli/bounds.ts";
+import { defaultLimits, type Limits } from "../../src/protocol/limits.ts";
+import { type LineClient, lineClient, testBroker } from "../support/broker.ts";
+import { rawClient } from "../support/raw-client.ts";
+import { recordedLog } from "../support/recorded-log.ts";
+
+type Answer = Record<string, unknown>;
+
+/** What was answered just within the bound, and past it. */
+interface Outcome {
+  readonly within: Answer;
+  readonly past: Answer;
+}
+
+interface Case {
+  /** Small, so that it is soon reached. */
+  readonly limits: Partial<Limits>;
+  readonly reach: (client: LineClient, pipe: string) => Promise<Outcome>;
+}
+
+const ttl = 60_000;
+const set = (key: string, value: unknown = 1): object => ({ action: "set", key, value, ttl });
+/** A `get` that waits and a `ping` behind it, which shows that the `get` was taken. */
+async function wait(client: LineClient, id: number): Promise<Answer> {
+  client.say({ id, action: "get", key: `never ${id}`, waitMs: -1 });
+  return client.ask({ id: 1000 + id, action: "ping" });
+}
+
+/** A `get` that may not wait. */
+const waitPast = (client: LineClient): Promise<Answer> =>
+  client.ask({ id: 99, action: "get", key: "never", waitMs: -1 });
+
+const cases: Readonly<Record<keyof Limits, Case>> = {
+  frameBytesMax: {
+    limits: { frameBytesMax: 2000, valueBytesMax: 1900 },
+    async reach(_client, pipe) {
+      using within = await lineClient(pipe);
+      using past = await lineClient(pipe);
+      const frame = (bytes: number): string => `${JSON.stringify({ action: "ping" }).padEnd(bytes)}\n`;
+      within.write(frame(2000));
+      past.write(frame(2001));
+      const answers = { within: await within.next(), past: await past.next() };
+      await past.closed;
+      return answers;
+    },
+  },
+  valueBytesMax: {
+    limits: { valueBytesMax: 1000 },
+    // Two quotes belong to the value, and é takes two bytes.
+    reach: async (client) => ({
+      within: await client.ask(set("k", "é".repeat(499))),
+      past: await client.ask(set("k", `${"é".repeat(499)}a`)),
+    }),
+  },
+  keyBytesMax: {
+    limits: { keyBytesMax: 20 },
+    reach: async (client) => ({
+      within: await client.ask(set("é".repeat(10))),
+      past: await client.ask(set(`${"é".repeat(10)}a`)),
+    }),
+  },
+  itemsMax: {
+    limits: { itemsMax: 3 },
+    async reach(client) {
+      for (const key of ["a", "b"]) await client.ask(set(key));
+      return { within: await client.ask(set("c")), past: await client.ask(set("d")) };
+    },
+  },
+  namesMax: {
+    limits: { namesMax: 2 },
+    async reach(client) {
+      await client.ask({ action: "lease", key: "a", workerId: "w", ttl });
+      const within = await client.ask({ action: "once", key: "b" });
+      return { within, past: await client.ask({ action: "lease", key: "c", workerId: "w", ttl }) };
+    },
+  },
+  waitsMax: {
+    limits: { waitsMax: 2, waitsPerSessionMax: 2 },
+    async reach(client, pipe) {
+      using other = await lineClient(pipe);
+      await wait(other, 1);
+      return { within: await wait(client, 2), past: await waitPast(client) };
+    },
+  },
+  waitsPerSessionMax: {
+    limits: { waitsPerSessionMax: 2 },
+    async reach(client, pipe) {
+      await wait(client, 1);
+      await wait(client, 2);
+      const past = await waitPast(client);
+      using other = await lineClient(pipe);
+      return { within: await wait(other, 3), past };
+    },
+  },
+  lingerMsMax: {
+    limits: { lingerMsMax: 500 },
+    async reach(client, pipe) {
+      using other = await lineClient(pipe);
+      const hello = (lingerMs: number): object => ({ action: "hello", protocol: 1, lingerMs });
+      return { within: await client.ask(hello(500)), past: await other.ask(hello(501)) };
+    },
+  },
+  connectionsMax: {
+    limits: { connectionsMax: 2 },
+    async reach(_client, pipe) {
+      using within = await lineClient(pipe);
+      const answered = await within.ask({ action: "ping" });
+      using past = await lineClient(pipe);
+      const refused = await past.next();
+      await past.closed;
+      return { within: answered, past: refused };
+    },
+  },
+  commandsInFlightMax: {
+    limits: { commandsInFlightMax: 3 },
+    async reach(client) {
+      await wait(client, 1);
+      const within = await wait(client, 2);
+      client.say({ id: 3, action: "get", key: "never", waitMs: -1 });
+      return { within, past: await client.ask({ id: 4, action: "ping" }) };
+    },
+  },
+  outboxBytesMax: {
+    limits: { frameBytesMax: 1024 * 1024, outboxBytesMax: 2 * 1024 * 1024, stallMs: 300 },
+    reach: (client, pipe) => unread(client, pipe, 300),
+  },
+  stallMs: {
+    limits: { outboxBytesMax: 2 * 1024 * 1024, stallMs: 50 },
+    reach: (client, pipe) => unread(client, pipe, 50),
+  },
+  latestKeysMax: {
+    limits: { latestKeysMax: 5, frameBytesMax: 4096, valueBytesMax: 2048, outboxBytesMax: 8192 },
+    reach: behind,
+  },
+  watchesPerSessionMax: {
+    limits: { watchesPerSessionMax: 2 },
+    async reach(client) {
+      await client.ask({ action: "watch", prefix: "a" });
+      const within = await client.ask({ action: "watch", prefix: "b" });
+      return { within, past: await client.ask({ action: "watch", prefix: "c" }) };
+    },
+  },
+  ttlMsMax: {
+    limits: { ttlMsMax: 2_000_000 },
+    reach: async (client) => ({
+      within: await client.ask({ ...set("k"), ttl: 2_000_000 }),
+      past: await client.ask({ ...set("k"), ttl: 2_000_001 }),
+    }),
+  },
+  expiredRememberedMs: {
+    limits: { expiredRememberedMs: 300 },
+    async reach(client) {
+      await client.ask({ ...set("k"), ttl: 1 });
+      let answer = await client.ask({ action: "get", key: "k" });
+      while (answer.ok === true) answer = await client.ask({ action: "get", key: "k" });
+      const within = answer;
+      while (answer.error === "expired") answer = await client.ask({ action: "get", key: "k" });
+      return { within: { ok: within.error === "expired" }, past: answer };
+    },
+  },
+  expiredRememberedMax: {
+    limits: { expiredRememberedMax: 2 },
+    async reach(client) {
+      for (const key of ["a", "b", "c"]) await client.ask({ ...set(key), ttl: 1 });
+      const get = (key: string): Promise<Answer> => client.ask({ action: "get", key });
+      while ((await get("c")).ok === true);
+      return { within: { ok: (await get("b")).error === "expired" }, past: await get("a") };
+    },
+  },
+};
+
+/** Asks for more than the outbox holds and reads nothing until the broker has given up. */
+async function unread(client: LineClient, pipe: string, stallMs: number): Promise<Outcome> {
+  await client.ask(set("large", "x".repeat(200_000)));
+  using slow = await rawClient(pipe);
+  slow.write(`${JSON.stringify({ action: "hello", protocol: 1 })}\n`);
+  const within = await slow.next();
+  slow.pause();
+  const askedAtMs = performance.now();
+  for (let id = 1; id <= 40; id++) slow.write(`${JSON.stringify({ id, action: "get", key: "large" })}\n`);
+  for (;;) {
+    const { stats } = (await client.ask({ action: "stats" })) as { stats: { connections: number } };
+    if (stats.connections === 1) break;
+  }
+  expect(performance.now() - askedAtMs).toBeGreaterThan(stallMs - 5);
+  return { within, past: {} };
+}
+
+/** Watches with overflow `latest`, reads nothing while more keys change than are kept, and then counts what came. */
+async function behind(client: LineClient, pipe: string): Promise<Outcome> {
+  using slow = await rawClient(pipe);
+  slow.write(`${JSON.stringify({ action: "watch", prefix: "k", overflow: "latest" })}\n`);
+  const within = await slow.next();
+  slow.pause();
+  const keys = 2000;
+  for (let index = 0; index < keys; index++) {
+    await client.ask(set(`${"k".repeat(500)}${index}`));
+  }
+  slow.resume();
+  let dropped = 0;
+  const seen = { before: 0, after: 0 };
+  while (seen.before + seen.after + dropped < keys) {
+    const push = await slow.next();
+    if (push.push === "gap") dropped += Number(push.dropped);
+    else seen[dropped === 0 ? "before" : "after"]++;
+  }
+  return { within, past: { dropped: dropped > 0, kept: seen.after } };
+}
+
+describe("every bound", () => {
+  test.each(bounds)("$limit", async ({ limit, breach }) => {
+    const { limits, reach } = cases[limit];
+    const log = recordedLog("info");
+    await using broker = await testBroker({ limits, log });
+    using client = await lineClient(broker.pipe);
+    const { within, past } = await reach(client, broker.pipe);
+    expect(within).toMatchObject({ ok: true });
+    expect(past.error).toBe(breach.error);
+    const closed = log.told.filter(({ level, event }) => `${level} ${event}` === "warning connection closed");
+    expect(closed.map(({ fields }) => fields.code)).toEqual(breach.closeCode === undefined ? [] : [breach.closeCode]);
+    if (limit === "latestKeysMax") expect(past).toEqual({ dropped: true, kept: 5 });
+    using survivor = await lineClient(broker.pipe);
+    const answer =
+      limit === "connectionsMax"
+        ? await client.ask({ id: 5000, action: "ping" })
+        : await survivor.ask({ action: "ping" });
+    expect(answer).toMatchObject({ pong: expect.any(Number) });
+  });
+
+  test("is asked for by the code that keeps it", async () => {
+    const root = join(import.meta.dir, "../../src");
+    const sources = [...new Bun.Glob("**/*.ts").scanSync(root)].filter(
+      (path) => !/\/(?:limits|bounds)\.ts$/.test(path),
+    );
+    const texts = await Promise.all(sources.map((path) => Bun.file(join(root, path)).text()));
+    const code = texts.join("\n").replace(/\/\*[\s\S]*?\*\/|\/\/.*/g, "");
+    const unasked = Object.keys(defaultLimits).filter((limit) => !new RegExp(`\\b${limit}\\b`).test(code));
+    expect(unasked).toEqual([]);
+  });
+});
