@@ -30,7 +30,7 @@ export function joinRun({ pipe, secret, label }: MembershipOptions): Promise<Mem
   const joined = Promise.withResolvers<Membership>();
   const lost = Promise.withResolvers<string>();
   const transport = new BunPipeTransport(pipe, { onAbsent: () => {} });
-  const options = { transport, clock: systemClientClock, greetingMs: joinMsMax, secret, label };
+  const options = { transport, clock: systemClientClock, greetingMs: joinMsMax, secret, introduction: { label } };
   let isAsked = false;
   const link = new Link(options, {
     onRoom() {
@@ -39,7 +39,7 @@ export function joinRun({ pipe, secret, label }: MembershipOptions): Promise<Mem
       link.send(joinCall({ resolve: () => joined.resolve({ lost: lost.promise, leave }), reject: refused }));
     },
     onGreeted() {},
-    onLateGrant() {},
+    onAnswered() {},
     onLost: ({ error }) => gone(error),
     onRefused: gone,
   });

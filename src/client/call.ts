@@ -1,6 +1,6 @@
 /**
- * One command on its way to its answer: the bytes it is sent as, what becomes of the reply, how long it may take, and what
- * undoes a grant that comes after the caller has gone. Knows nothing of sockets; a link numbers it and sends it.
+ * One command on its way to its answer: the bytes it is sent as, what becomes of the reply, and how long it may take. Knows
+ * nothing of sockets; a link numbers it and sends it.
  */
 import type { ClientCodec } from "../protocol/codec.ts";
 import type { CommandName, EncodedValue, Reply, Request, WaitMs } from "../protocol/commands.ts";
@@ -10,7 +10,7 @@ import { json } from "./json-codec.ts";
 /** A command without its envelope and without `waitMs`, which depends on when it is sent. */
 export type Outgoing<Name extends CommandName = CommandName> = {
   readonly [N in Name]: { readonly action: N } & {
-    readonly [Field in keyof Omit<Request<N>, "waitMs">]: Request<N>[Field] | undefined;
+    readonly [Field in keyof Omit<Request<N>, "waitMs">]: Request<N>[Field];
   };
 }[Name];
 
@@ -20,12 +20,10 @@ export interface CallRequest<Name extends CommandName, Result> {
   read(reply: Reply<Name>): Result | Promise<Result>;
   readonly waitMs?: WaitMs | undefined;
   readonly signal?: AbortSignal | undefined;
-  /** What gives back what a reply granted to a caller that has gone; undefined when it granted nothing. */
-  undo?(reply: Reply<Name>): Outgoing | undefined;
 }
 
 /** The two ends of the caller's promise. */
-interface Settling<Result> {
+export interface Settling<Result> {
   resolve(result: Result | Promise<Result>): void;
   reject(reason: unknown): void;
   /** Called once, with the first of the two. */
@@ -41,6 +39,8 @@ export class Call<Name extends CommandName = CommandName, Result = unknown> {
   deadlineMs: number;
   /** Its number on the present link; 0 while it is not sent. */
   id = 0;
+  /** It was sent on a link that is gone, and running it twice would matter. */
+  mayHaveRun = false;
   readonly #request: CallRequest<Name, Result>;
   readonly #settling: Settling<Result>;
   readonly #codec: ClientCodec;
@@ -63,8 +63,13 @@ export class Call<Name extends CommandName = CommandName, Result = unknown> {
     this.deadlineMs = start.deadlineMs;
   }
 
+  get command(): Outgoing {
+    // Typed by name while it is called; here any command of the vocabulary.
+    return this.#request.command as Outgoing;
+  }
+
   get action(): CommandName {
-    return this.#request.command.action;
+    return this.command.action;
   }
 
   /** Whether the caller has its answer; a reply that still comes is a late one. */
@@ -102,22 +107,21 @@ export class Call<Name extends CommandName = CommandName, Result = unknown> {
     signal.addEventListener("abort", this.#onAbort, { once: true });
   }
 
-  /** Takes the good reply. Returns what undoes it when it came too late for the caller. */
-  succeed(reply: unknown): Outgoing | undefined {
-    // Both sides take the shapes from `CommandMap`, and the peer is the broker that owns our socket.
-    const typed = reply as Reply<Name>;
-    if (this.#isSettled) return this.#request.undo?.(typed);
+  /** Takes the good reply. False when it came too late for the caller. */
+  succeed(reply: unknown): boolean {
+    if (this.#isSettled) return false;
     try {
-      this.#settling.resolve(this.#request.read(typed));
+      // Both sides take the shapes from `CommandMap`, and the peer is the broker that owns our socket.
+      this.#settling.resolve(this.#request.read(reply as Reply<Name>));
       this.#settle();
     } catch (error) {
       this.fail(error);
     }
-    return undefined;
+    return true;
   }
 
   /** Tells the caller, unless it has its answer already. */
-  fail(reason: unknown): undefined {
+  fail(reason: unknown): void {
     if (this.#isSettled) return;
     this.#settling.reject(reason);
     this.#settle();

@@ -23,6 +23,7 @@ import { runOnce } from "./single-flight.ts";
 
 export type { ClientCodec } from "../protocol/codec.ts";
 export { EphemeralError } from "../protocol/errors.ts";
+export type { LostHold } from "./holds.ts";
 export type { ClientOptions } from "./options.ts";
 
 /** What every command that may wait takes. */
@@ -82,6 +83,8 @@ export class Client {
       timeoutMs: settings.timeoutMs,
       secret: settings.secret,
       label: settings.label,
+      lingerMs: settings.lingerMs,
+      onLost: settings.onLost,
     });
   }
 
@@ -152,7 +155,6 @@ export class Client {
     return this.#connection.call({
       command: { action: "lease", key, workerId, ttl: ttl ?? undefined, size: options?.size, scope },
       read: (reply) => reply.value,
-      undo: () => ({ action: "release", key, workerId }),
       waitMs: options?.waitMs,
       signal: options?.signal,
     });

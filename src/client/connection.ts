@@ -1,14 +1,14 @@
 /**
- * A client's one connection, made when it is first needed and made again after each loss while calls wait for it. Decides
- * which calls are sent again, which fail and when; never which command they are. Only calls in progress keep the process
- * alive.
+ * A client's one connection, made when it is first needed and made again after each loss while calls, or a session, wait for
+ * it. Decides which calls are sent again, which fail and when; never which command they are. Only calls in progress keep the
+ * process alive.
  */
 import type { ClientCodec } from "../protocol/codec.ts";
 import type { CommandName, HelloReply } from "../protocol/commands.ts";
 import { EphemeralError } from "../protocol/errors.ts";
 import { Backlog } from "./backlog.ts";
-import { Call, type CallRequest, type Outgoing } from "./call.ts";
-import type { ClientClock } from "./client-clock.ts";
+import { Call, type CallRequest, type Outgoing, type Settling } from "./call.ts";
+import type { CancelTimer, ClientClock } from "./client-clock.ts";
 import {
   type ConnectionEvent,
   type ConnectionState,
@@ -16,9 +16,13 @@ import {
   pipeReconnectBounds,
   type ReconnectBounds,
 } from "./connection-state.ts";
+import { type Attempt, cutOff, refused, unanswered, unconnected } from "./failures.ts";
+import type { LostHold } from "./holds.ts";
 import { json } from "./json-codec.ts";
-import { assumedLimits, Link } from "./link.ts";
+import { assumedLimits } from "./known-limits.ts";
+import { Link } from "./link.ts";
 import type { Loss } from "./loss.ts";
+import { Resumption } from "./resumption.ts";
 import type { Transport } from "./transport.ts";
 
 export interface ConnectionOptions {
@@ -32,6 +36,9 @@ export interface ConnectionOptions {
   readonly timeoutMs: number;
   readonly secret: string | undefined;
   readonly label: string | undefined;
+  /** How long the session outlives a connection; 0 unless told. */
+  readonly lingerMs?: number;
+  readonly onLost?: ((holds: readonly LostHold[]) => void) | undefined;
   readonly reconnect?: ReconnectBounds;
   /** Told what the broker answers to each greeting, before it answers anything else. */
   readonly greeted?: (hello: HelloReply) => void;
@@ -44,6 +51,7 @@ export class Connection {
   readonly codec: ClientCodec;
   readonly #options: ConnectionOptions;
   readonly #backlog = new Backlog();
+  readonly #resumption: Resumption;
   #state: ConnectionState = { name: "disconnected", attempt: 0 };
   #link: Link | undefined;
   /** Calls whose callers wait for an answer. */
@@ -52,12 +60,14 @@ export class Connection {
   #lastLoss: Error | undefined;
   /** Why every call fails from now on. */
   #refusal: EphemeralError | undefined;
-  #cancelReconnect: (() => void) | undefined;
-  #cancelSweep: (() => void) | undefined;
+  #cancelReconnect: CancelTimer | undefined;
+  #cancelSweep: CancelTimer | undefined;
 
   constructor(options: ConnectionOptions) {
     this.#options = options;
     this.codec = options.codec ?? json;
+    const { clock, lingerMs = 0, onLost } = options;
+    this.#resumption = new Resumption({ clock, lingerMs, onLost, onOver: () => this.#unwant() });
   }
 
   get state(): ConnectionState["name"] {
@@ -71,17 +81,8 @@ export class Connection {
   call<Name extends CommandName, Result>(request: CallRequest<Name, Result>): Promise<Result> {
     return new Promise((resolve, reject) => {
       request.signal?.throwIfAborted();
-      if (this.#refusal !== undefined) throw refusalOf(request.command.action, { refusal: this.#refusal });
-      const nowMs = this.#options.clock.nowMs();
-      const deadlineMs = nowMs + this.#options.timeoutMs;
-      const call = new Call(request, {
-        resolve,
-        reject,
-        onSettled: this.#onSettled,
-        codec: this.codec,
-        nowMs,
-        deadlineMs,
-      });
+      const call = this.#newCall(request, { resolve, reject });
+      if (this.#refusal !== undefined) throw refused(this.#refusal, this.#attempt(call));
       this.#assertFits(call);
       this.#start(call);
       if (request.signal !== undefined) call.listen((reason) => this.#abort(call, reason));
@@ -90,16 +91,34 @@ export class Connection {
 
   /** Closes for good; what has no answer yet fails with `cancelled`. What was said in this turn is still sent. Idempotent. */
   close(): void {
+    if (this.#options.lingerMs) this.#link?.bye();
     this.#refuse(new EphemeralError("cancelled", "the client was closed"));
+  }
+
+  #newCall<Name extends CommandName, Result>(
+    request: CallRequest<Name, Result>,
+    settling: Pick<Settling<Result>, "resolve" | "reject">,
+  ): Call<Name, Result> {
+    const nowMs = this.#options.clock.nowMs();
+    const deadlineMs = nowMs + this.#options.timeoutMs;
+    const { codec } = this;
+    return new Call(request, { ...settling, onSettled: this.#onSettled, codec, nowMs, deadlineMs });
   }
 
   #start(call: Call): void {
     const link = this.#link;
     if (link?.hasRoom && this.#backlog.isEmpty) this.#send(link, call);
     else this.#backlog.add(call);
-    if (this.#pending++ === 0) link?.ref();
-    this.#armSweep(call.deadlineMs);
+    this.#await(call);
     if (this.#state.name === "disconnected") this.#advance({ type: "wanted" });
+  }
+
+  /** From now on the call's answer is awaited. */
+  #await(call: Call): void {
+    this.#armSweep(call.deadlineMs);
+    if (this.#pending++ > 0) return;
+    this.#link?.ref();
+    if (this.#state.name === "reconnecting") this.#armReconnect(this.#state.delayMs);
   }
 
   #send(link: Link, call: Call): void {
@@ -118,8 +137,15 @@ export class Connection {
   readonly #onSettled = (): void => {
     if (--this.#pending > 0) return;
     this.#link?.unref();
-    if (this.#state.name === "reconnecting") this.#advance({ type: "unwanted" });
+    this.#unwant();
   };
+
+  /** Stops dialling where nobody waits for a connection. */
+  #unwant(): void {
+    if (this.#pending > 0 || this.#state.name !== "reconnecting") return;
+    if (this.#resumption.isAwaited) this.#armReconnect(this.#state.delayMs);
+    else this.#advance({ type: "unwanted" });
+  }
 
   #abort(call: Call, reason: unknown): void {
     call.fail(reason);
@@ -144,30 +170,53 @@ export class Connection {
     this.#cancelReconnect?.();
     this.#cancelReconnect = undefined;
     if (state.name === "connecting") this.#dial();
-    if (state.name !== "reconnecting") return;
-    // Calls wait for this timer and there is no socket to keep the process alive.
+    else if (state.name === "reconnecting") this.#armReconnect(state.delayMs);
+  }
+
+  /** Only calls keep the process alive, and they have no socket now; a session that waits does not. */
+  #armReconnect(delayMs: number): void {
+    this.#cancelReconnect?.();
     const alarm = (): void => this.#advance({ type: "due" });
-    this.#cancelReconnect = this.#options.clock.after(state.delayMs, { alarm, keepsAlive: true });
+    this.#cancelReconnect = this.#options.clock.after(delayMs, { alarm, keepsAlive: this.#pending > 0 });
   }
 
   #dial(): void {
     const { dial, clock, timeoutMs, secret, label } = this.#options;
+    const introduction = { label, ...this.#resumption.introduction };
     const link = new Link(
-      { transport: dial(), codec: this.codec, clock, greetingMs: timeoutMs, secret, label },
+      { transport: dial(), codec: this.codec, clock, greetingMs: timeoutMs, secret, introduction },
       {
         onRoom: () => this.#drain(),
-        onGreeted: (hello) => {
-          this.#limits = { ...assumedLimits, ...hello.limits };
-          this.#options.greeted?.(hello);
-          this.#advance({ type: "greeted", nowMs: clock.nowMs() });
-        },
+        onGreeted: (hello) => this.#greeted(hello),
         onLost: (loss) => this.#lost(link, loss),
         onRefused: (error) => this.#refuse(error),
-        onLateGrant: (command) => this.#undo(command),
+        onAnswered: (call, answer) => {
+          const undo = this.#resumption.answered(call, { ...answer, others: () => this.#unsettled() });
+          // When it fails the session has ended, or ends with this client.
+          if (undo !== undefined) this.call({ command: undo, read: () => undefined }).catch(() => {});
+        },
       },
     );
     this.#link = link;
+    if (this.#pending === 0) link.unref();
     link.open();
+  }
+
+  #greeted(hello: HelloReply): void {
+    this.#limits = { ...assumedLimits, ...hello.limits };
+    this.#options.greeted?.(hello);
+    this.#advance({ type: "greeted", nowMs: this.#options.clock.nowMs() });
+    const undo = this.#resumption.greeted(hello, this.#backlog.waiting());
+    if (undo === undefined) {
+      for (const call of this.#backlog.waiting()) if (call.mayHaveRun) call.fail(cutOff(this.#attempt(call)));
+    } else this.#backlog.putBack(undo.map((command) => this.#letGo(command)));
+  }
+
+  /** What is said before all that waits: a caller may want the same thing again. */
+  #letGo(command: Outgoing): Call {
+    const call = this.#newCall({ command, read: () => undefined }, { resolve: () => {}, reject: () => {} });
+    this.#await(call);
+    return call;
   }
 
   #lost(link: Link, loss: Loss): void {
@@ -175,8 +224,10 @@ export class Connection {
     this.#lastLoss = loss.error;
     const again: Call[] = [];
     for (const call of link.unanswered()) {
-      if (link.wasSent(call) && !reads.has(call.action)) call.fail(this.#unknownOutcome(call));
+      const mayHaveRun = link.wasSent(call) && !reads.has(call.action);
+      if (mayHaveRun && !this.#resumption.canRepeat(call.action)) call.fail(cutOff(this.#attempt(call)));
       else again.push(call);
+      call.mayHaveRun ||= mayHaveRun;
     }
     const nowMs = this.#options.clock.nowMs();
     for (const call of again) {
@@ -185,14 +236,10 @@ export class Connection {
       this.#armSweep(call.deadlineMs);
     }
     this.#backlog.putBack(again);
-    const { retryAfterMs } = loss;
-    this.#advance({
-      type: "lost",
-      nowMs,
-      isWanted: this.#pending > 0,
-      random: this.#options.clock.random(),
-      retryAfterMs,
-    });
+    this.#resumption.cut();
+    const isWanted = this.#pending > 0 || this.#resumption.isAwaited;
+    const random = this.#options.clock.random();
+    this.#advance({ type: "lost", nowMs, isWanted, random, retryAfterMs: loss.retryAfterMs });
   }
 
   /** Fails everything, now and from now on. */
@@ -200,21 +247,18 @@ export class Connection {
     if (this.#refusal !== undefined) return;
     this.#refusal = refusal;
     const link = this.#link;
-    this.#link = undefined;
     link?.close();
     this.#advance({ type: "closed" });
     this.#cancelSweep?.();
-    for (const call of link?.unanswered() ?? []) {
-      const isUnknown = link?.wasSent(call) === true && !reads.has(call.action);
-      call.fail(refusalOf(call.action, { refusal, isUnknown }));
-    }
-    for (const call of this.#backlog.waiting()) call.fail(refusalOf(call.action, { refusal }));
+    for (const call of this.#unsettled()) call.fail(refused(refusal, this.#attempt(call)));
+    this.#link = undefined;
     this.#backlog.dropSettled();
+    this.#resumption.close(refusal.code !== "cancelled");
   }
 
-  /** Gives back what nobody waits for any more. When that fails the session has ended, or ends with this client. */
-  #undo(command: Outgoing): void {
-    this.call({ command, read: () => undefined }).catch(() => {});
+  /** Calls without an answer, those on the link first. */
+  #unsettled(): readonly Call[] {
+    return [...(this.#link?.unanswered() ?? []), ...this.#backlog.waiting()];
   }
 
   /** Deadlines are looked at together, by one timer set for the first of them. All last equally long, so none is earlier. */
@@ -228,42 +272,21 @@ export class Connection {
   #sweep(): void {
     this.#cancelSweep = undefined;
     const nowMs = this.#options.clock.nowMs();
+    const isWritable = this.#link?.isWritable;
     let nextMs = Number.POSITIVE_INFINITY;
-    for (const call of [...(this.#link?.unanswered() ?? []), ...this.#backlog.waiting()]) {
+    for (const call of this.#unsettled()) {
       // A waiting command that only lacks room is connected: it may wait for its turn too.
-      if (call.waits && call.id === 0 && this.#link?.isWritable) call.deadlineMs = nowMs + this.#options.timeoutMs;
-      if (call.deadlineMs <= nowMs) call.fail(this.#overdue(call));
+      if (call.waits && call.id === 0 && isWritable) call.deadlineMs = nowMs + this.#options.timeoutMs;
+      if (call.deadlineMs <= nowMs) call.fail((isWritable ? unanswered : unconnected)(this.#attempt(call)));
       else nextMs = Math.min(nextMs, call.deadlineMs);
     }
     this.#backlog.dropSettled();
     this.#armSweep(nextMs);
   }
 
-  #unknownOutcome({ action }: Call): EphemeralError {
-    const { endpoint } = this.#options;
-    const text = `Cannot ${action}: the connection to ${endpoint} was cut before the answer; whether it took effect is unknown`;
-    return new EphemeralError("unavailable", `${text} (${this.#lastLoss?.message})`, {
-      details: { outcome: "unknown" },
-    });
-  }
-
-  #overdue(call: Call): EphemeralError {
+  #attempt(call: Call): Attempt {
     const { endpoint, timeoutMs } = this.#options;
-    if (this.#link?.isWritable) {
-      const details = call.id === 0 || reads.has(call.action) ? undefined : { outcome: "unknown" };
-      const text = `Cannot ${call.action}: the broker at ${endpoint} gave no answer in ${timeoutMs} ms`;
-      return new EphemeralError("timeout", text, { details });
-    }
-    const reason = this.#lastLoss?.message ?? "it does not answer";
-    return new EphemeralError(
-      "unavailable",
-      `Cannot ${call.action}: no broker at ${endpoint} within ${timeoutMs} ms (${reason}). Start one: ephemeral start -- <command>`,
-    );
+    const isUnknown = call.mayHaveRun || (this.#link?.wasSent(call) === true && !reads.has(call.action));
+    return { action: call.action, endpoint, timeoutMs, lastLoss: this.#lastLoss, isUnknown };
   }
-}
-
-function refusalOf(action: CommandName, why: { refusal: EphemeralError; isUnknown?: boolean }): EphemeralError {
-  const { refusal, isUnknown } = why;
-  const details = isUnknown ? { ...refusal.details, outcome: "unknown" } : refusal.details;
-  return new EphemeralError(refusal.code, `Cannot ${action}: ${refusal.message}`, { details });
 }

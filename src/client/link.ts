@@ -6,12 +6,12 @@ import type { ClientCodec } from "../protocol/codec.ts";
 import type { CommandName, EncodedValue, HelloReply, Reply } from "../protocol/commands.ts";
 import { EphemeralError } from "../protocol/errors.ts";
 import type { FrameDecoder } from "../protocol/frame.ts";
-import type { Limits } from "../protocol/limits.ts";
-import { KiB, MiB } from "../protocol/sizes.ts";
+import { MiB } from "../protocol/sizes.ts";
 import { Call, errorOfReply, type Outgoing } from "./call.ts";
 import type { ClientClock } from "./client-clock.ts";
-import { authenticate, type Exchange, helloCommand } from "./greeting.ts";
+import { authenticate, type Exchange, helloCommand, type Introduction } from "./greeting.ts";
 import { json } from "./json-codec.ts";
+import { assumedLimits } from "./known-limits.ts";
 import { closeOf, type Loss, lossOf } from "./loss.ts";
 import type { Transport } from "./transport.ts";
 
@@ -23,7 +23,7 @@ export interface LinkOptions {
   /** How long opening and greeting may take. */
   readonly greetingMs: number;
   readonly secret: string | undefined;
-  readonly label: string | undefined;
+  readonly introduction: Introduction;
 }
 
 /** Each names the link it comes from: one that was left behind has nothing to say. */
@@ -35,15 +35,9 @@ export interface LinkEvents {
   onLost(loss: Loss): void;
   /** Gone; the broker, or our own check of it, says to stay away. */
   onRefused(error: EphemeralError): void;
-  /** A grant came for a caller that has gone. */
-  onLateGrant(undo: Outgoing): void;
+  /** A good reply came, and its caller took it or has gone; or, undefined, we are told that what the call ends is not ours. */
+  onAnswered(call: Call, answer: { readonly reply: object | undefined; readonly isTaken: boolean }): void;
 }
-
-/** The broker's bounds a client keeps to, so that it is not refused. */
-export type KnownLimits = Pick<Limits, "frameBytesMax" | "commandsInFlightMax">;
-
-/** What we take them for until the reply to `hello` tells: a broker's defaults. The whole table would be ballast here. */
-export const assumedLimits: KnownLimits = { frameBytesMax: 1 * MiB, commandsInFlightMax: 1 * KiB };
 
 /** Replies are bounded by the broker, whose bounds may be set higher than ours. */
 const replyBytesMax = 64 * MiB;
@@ -57,7 +51,7 @@ export class Link {
   readonly #events: LinkEvents;
   readonly #codec: ClientCodec;
   readonly #decoder: FrameDecoder;
-  /** By number, so in the order sent; undefined for a `cancel`, whose answer says nothing new. */
+  /** By number, so in the order sent; undefined where the answer says nothing new. */
   readonly #unanswered = new Map<number, Call | undefined>();
   #nextId = 1;
   /** Calls from this number on were not handed to the transport yet. */
@@ -113,9 +107,14 @@ export class Link {
 
   /** Asks the broker to give up a wait. */
   cancel(call: Call): void {
-    const id = this.#nextId++;
-    this.#unanswered.set(id, undefined);
-    this.#enqueue(this.#codec.frame(this.#codec.prepare({ action: "cancel", target: call.id }), { id }));
+    this.#say({ action: "cancel", target: call.id });
+  }
+
+  /** Tells the broker that we go for good: the session ends with the link. Does nothing before `hello` was said. */
+  bye(): void {
+    const { secret } = this.#options;
+    if (this.#phase !== "writable" && (this.#phase !== "greeting" || secret !== undefined)) return;
+    this.#say({ action: "bye" });
   }
 
   /** Calls without an answer, in the order sent, callers that have gone left out. */
@@ -151,6 +150,13 @@ export class Link {
     this.#stopGreetingTimer?.();
   }
 
+  /** Says what nobody waits for an answer to. */
+  #say(command: Outgoing<"bye" | "cancel">): void {
+    const id = this.#nextId++;
+    this.#unanswered.set(id, undefined);
+    this.#enqueue(this.#codec.frame(this.#codec.prepare(command), { id }));
+  }
+
   #enqueue(frame: EncodedValue): void {
     if (this.#outgoing.push(frame) === 1) queueMicrotask(() => this.#flush());
   }
@@ -163,19 +169,21 @@ export class Link {
     this.#options.transport.send(this.#codec.join(frames));
   }
 
-  /** Without a secret calls may follow `hello` at once; with one nothing is said before the broker has proved itself. */
+  /** Calls may follow `hello` at once, but not where there is a secret, before the broker has proved itself, nor in a session that
+   *  lingers: until the reply we could not resume it, and what it holds would stay held. */
   #greet(): void {
     this.#phase = "greeting";
-    const { transport, secret, label } = this.#options;
+    const { transport, secret, introduction } = this.#options;
     if (secret !== undefined) {
       const exchange: Exchange = (command) => this.#exchange(command, (reply) => reply);
-      authenticate(exchange, { endpoint: transport.endpoint, secret, label }).then(
+      authenticate(exchange, { endpoint: transport.endpoint, secret, introduction }).then(
         (hello) => this.#greeted(hello),
         (error: unknown) => this.#greetingFailed(error),
       );
       return;
     }
-    this.#exchange(helloCommand(label), (hello) => this.#greeted(hello)).catch(() => {});
+    this.#exchange(helloCommand(introduction), (hello) => this.#greeted(hello)).catch(() => {});
+    if (introduction.lingerMs !== undefined) return;
     this.#phase = "writable";
     this.#events.onRoom();
   }
@@ -241,8 +249,13 @@ export class Link {
     const call = this.#unanswered.get(id);
     this.#unanswered.delete(id);
     if (call === undefined) return;
-    const undo = message.ok === true ? call.succeed(message) : call.fail(errorOfReply(message));
-    if (undo !== undefined) this.#events.onLateGrant(undo);
+    if (message.ok === true) this.#events.onAnswered(call, { reply: message, isTaken: call.succeed(message) });
+    else {
+      // Of a release by several names some may be ours all the same.
+      const isLost = message.error === "not_owner" && call.action !== "release";
+      if (isLost) this.#events.onAnswered(call, { reply: undefined, isTaken: true });
+      call.fail(errorOfReply(message));
+    }
   }
 
   /** The broker is about to close: what is not sent yet waits for the next link, or for none. */

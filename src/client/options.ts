@@ -7,6 +7,7 @@ import { EphemeralError, kindOf } from "../protocol/errors.ts";
 import { KiB } from "../protocol/sizes.ts";
 import { type ClientClock, systemClientClock } from "./client-clock.ts";
 import { readEnvironment } from "./environment.ts";
+import type { LostHold } from "./holds.ts";
 import { json } from "./json-codec.ts";
 
 export interface ClientOptions {
@@ -25,6 +26,12 @@ export interface ClientOptions {
   readonly compression?: boolean | undefined;
   /** From how many characters of JSON on; else `CLIENT_COMPRESSION_THRESHOLD`, 1024. */
   readonly compressionThreshold?: number | undefined;
+  /** How long the broker keeps what this client holds after its connection was cut, for the client to come back to: 0, the
+   *  default, to 60,000 ms. A process that dies keeps what it holds as long from everybody else. */
+  readonly lingerMs?: number | undefined;
+  /** Told of what was held and is gone, though nobody released it and its time was not over: the connection was cut and the
+   *  session could not go on. Somebody else may hold it now. */
+  readonly onLost?: ((holds: readonly LostHold[]) => void) | undefined;
   /** JSON lines, or `msgpack` of `ephemerald/msgpack`: worth it for values that are bytes. */
   readonly codec?: ClientCodec | undefined;
   /** Time and chance, for tests. */
@@ -39,6 +46,8 @@ export interface ClientSettings {
   readonly defaultTtlMs: number;
   /** From how many characters on values are compressed; Infinity for never. */
   readonly compressionThreshold: number;
+  readonly lingerMs: number;
+  readonly onLost: ClientOptions["onLost"];
   readonly codec: ClientCodec;
   readonly clock: ClientClock;
 }
@@ -46,6 +55,7 @@ export interface ClientSettings {
 const defaultTimeoutMs = 5000;
 const defaultTtlMs = 30 * 60 * 1000;
 const defaultCompressionThreshold = 1 * KiB;
+const lingerMsMax = 60_000;
 /** What a timer can be set to. A longer ttl than a broker takes is left to the broker to refuse. */
 const millisecondsMax = 2 ** 31 - 1;
 
@@ -74,16 +84,18 @@ export function clientSettings(pipe: string | undefined, options: ClientOptions)
     timeoutMs: readMs("timeoutMs", timeoutMs),
     defaultTtlMs: readMs("defaultTtlMs", options.defaultTtlMs ?? defaultTtlMs),
     compressionThreshold: isCompressing ? threshold : Number.POSITIVE_INFINITY,
+    lingerMs: readMs("lingerMs", options.lingerMs ?? 0, { min: 0, max: lingerMsMax }),
+    onLost: options.onLost,
     codec: options.codec ?? json,
     clock: options.clock ?? systemClientClock,
   };
 }
 
-function readMs(name: string, value: number): number {
-  if (Number.isInteger(value) && value >= 1 && value <= millisecondsMax) return value;
+function readMs(name: string, value: number, { min, max } = { min: 1, max: millisecondsMax }): number {
+  if (Number.isInteger(value) && value >= min && value <= max) return value;
   const actual = typeof value === "number" ? value : kindOf(value);
   throw new EphemeralError(
     "bad_command",
-    `Cannot make a client: ${name} should be 1 to ${millisecondsMax} ms, it is ${actual}`,
+    `Cannot make a client: ${name} should be ${min} to ${max} ms, it is ${actual}`,
   );
 }

@@ -5,7 +5,6 @@
 
 import type { Reply, WaitMs } from "../protocol/commands.ts";
 import { EphemeralError } from "../protocol/errors.ts";
-import type { Outgoing } from "./call.ts";
 import type { Connection } from "./connection.ts";
 
 export interface SingleFlight<Value> {
@@ -35,8 +34,6 @@ export async function runOnce<Value>(connection: Connection, flight: SingleFligh
     const turn = await connection.call({
       command: { action: "once", key },
       read: (reply) => reply,
-      undo: (reply) =>
-        "leader" in reply ? rejection({ key, fence: reply.fence, reason: "it was cancelled" }) : undefined,
       waitMs,
       signal,
     });
@@ -84,13 +81,11 @@ interface Failure {
   readonly reason: string;
 }
 
-function rejection({ key, fence, reason }: Failure): Outgoing {
-  return { action: "once.reject", key, fence, reason: reason.slice(0, reasonCharactersMax), cacheMs: undefined };
-}
-
 /** Tells those who wait. When that fails too, the turn has passed on with the session, and the first failure is what counts. */
 async function giveUp(connection: Connection, failure: Failure): Promise<void> {
-  await connection.call({ command: rejection(failure), read: () => undefined }).catch(() => {});
+  const reason = failure.reason.slice(0, reasonCharactersMax);
+  const command = { action: "once.reject", ...failure, reason, cacheMs: undefined, pass: undefined } as const;
+  await connection.call({ command, read: () => undefined }).catch(() => {});
 }
 
 function reasonOf(error: unknown): string {

@@ -70,9 +70,9 @@ test.each([
 });
 
 /** Of which the errors, the codec and the framing of `src/protocol` are 1.9 KB, the mutual proof 0.4. */
-const gzippedBytesMax = 9 * 1024;
+const gzippedBytesMax = 10.25 * 1024;
 
-test("the client, minified and gzipped, is at most 9 KB and needs nothing but node:", async () => {
+test("the client, minified and gzipped, is at most 10.25 KB and needs nothing but node:", async () => {
   using bundle = await bundleClient({ minify: true });
   const text = await Bun.file(bundle.path).text();
   expect(gzipSync(text, { level: 9 }).length).toBeLessThanOrEqual(gzippedBytesMax);

@@ -81,6 +81,8 @@ describe("clientSettings()", () => {
       timeoutMs: 5000,
       defaultTtlMs: 1_800_000,
       compressionThreshold: Number.POSITIVE_INFINITY,
+      lingerMs: 0,
+      onLost: undefined,
       codec: json,
     });
   });

@@ -1,0 +1,39 @@
+/**
+ * How a call fails for want of an answer, in words: who did not answer, for how long, and what may have happened all the
+ * same. Knows nothing of connections.
+ */
+import type { CommandName } from "../protocol/commands.ts";
+import { EphemeralError } from "../protocol/errors.ts";
+
+/** What may have been done, and nobody can tell. */
+const unknown = { outcome: "unknown" };
+
+export interface Attempt {
+  readonly action: CommandName;
+  readonly endpoint: string;
+  readonly timeoutMs: number;
+  readonly lastLoss: Error | undefined;
+  /** Whether the broker may have run it, and running it matters. */
+  readonly isUnknown: boolean;
+}
+
+export function cutOff({ action, endpoint, lastLoss }: Attempt): EphemeralError {
+  const text = `Cannot ${action}: the connection to ${endpoint} was cut before the answer; whether it took effect is unknown`;
+  return new EphemeralError("unavailable", `${text} (${lastLoss?.message})`, { details: unknown });
+}
+
+export function unanswered({ action, endpoint, timeoutMs, isUnknown }: Attempt): EphemeralError {
+  const text = `Cannot ${action}: the broker at ${endpoint} gave no answer in ${timeoutMs} ms`;
+  return new EphemeralError("timeout", text, { details: isUnknown ? unknown : undefined });
+}
+
+export function unconnected({ action, endpoint, timeoutMs, lastLoss, isUnknown }: Attempt): EphemeralError {
+  const reason = lastLoss?.message ?? "it does not answer";
+  const text = `Cannot ${action}: no broker at ${endpoint} within ${timeoutMs} ms (${reason}). Start one: ephemeral start -- <command>`;
+  return new EphemeralError("unavailable", text, { details: isUnknown ? unknown : undefined });
+}
+
+export function refused(refusal: EphemeralError, { action, isUnknown }: Attempt): EphemeralError {
+  const details = isUnknown ? { ...refusal.details, ...unknown } : refusal.details;
+  return new EphemeralError(refusal.code, `Cannot ${action}: ${refusal.message}`, { details });
+}
