@@ -3,6 +3,8 @@
  */
 import { EphemeralError } from "../protocol/errors.ts";
 
+export { EphemeralError } from "../protocol/errors.ts";
+
 /** Only Bun can hold a broker.
  *  @throws {EphemeralError} `unavailable`, always */
 export function startBroker(): Promise<never> {

@@ -11,8 +11,6 @@ import { join, relative } from "node:path";
 const library = ["client/broker-process.ts", "client/client.ts", "client/no-embedding.ts", "msgpack/client-codec.ts"];
 /** What holds a broker. */
 const program = ["cli/main.ts", "broker/embedded.ts"];
-/** Those that can be had with `require`. */
-const required = ["client/broker-process.ts", "client/client.ts", "msgpack/client-codec.ts"];
 
 /** Names stay, so that a stack trace can be read. */
 const minify = { whitespace: true, syntax: true, identifiers: false };
@@ -65,7 +63,7 @@ async function writeModules(
 /** One file holds all, for the same reason that the modules share theirs; each entry names its parts one by one, as Node
  *  finds names without running a file. */
 async function writeRequired({ source, outdir }: BundleOptions): Promise<string[]> {
-  const entries = await Promise.all(required.map((path) => exportsOf(join(source, path))));
+  const entries = await Promise.all(library.map((path) => exportsOf(join(source, path))));
   const homes = new Map(entries.flatMap(({ path, names }) => names.map((name) => [name, path] as const)));
   const lines = [...homes].map(([name, path]) => `export { ${name} } from ${JSON.stringify(path)};\n`);
   const scratch = mkdtempSync(join(tmpdir(), "ephemeral-pack-"));

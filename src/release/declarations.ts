@@ -21,9 +21,7 @@ export async function writeDeclarations({ root, outdir }: DeclarationOptions): P
   try {
     await declare(root, scratch);
     for (const path of await reachable(scratch)) {
-      const text = await Bun.file(path).text();
-      // The compiler leaves the specifiers as they stand in the source.
-      const shipped = text.replace(/((?:from|import\()\s*"\.{1,2}\/[^"]+)\.ts"/g, '$1.js"');
+      const shipped = shippable(await Bun.file(path).text());
       const name = relative(scratch, path);
       await Bun.write(join(outdir, name), shipped);
       await Bun.write(join(outdir, "commonjs", name), shipped);
@@ -32,6 +30,13 @@ export async function writeDeclarations({ root, outdir }: DeclarationOptions): P
   } finally {
     rmSync(scratch, { recursive: true });
   }
+}
+
+/** The compiler leaves specifiers as they stand in the source, and says nothing of what it took from a library that the
+ *  reader's settings may leave out. */
+function shippable(text: string): string {
+  const reference = /\bSymbol\.(?:asyncD|d)ispose\b/.test(text) ? '/// <reference lib="esnext.disposable" />\n' : "";
+  return reference + text.replace(/((?:from|import\()\s*"\.{1,2}\/[^"]+)\.ts"/g, '$1.js"');
 }
 
 async function declare(root: string, outDir: string): Promise<void> {

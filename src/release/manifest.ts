@@ -34,10 +34,18 @@ export function packageManifest({ name, version, description, license }: Program
       ".": both("client/broker-process"),
       "./client": both("client/client"),
       "./msgpack": both("msgpack/client-codec"),
+      // Bun can `require` an ES module.
       "./broker": {
-        types: "./dist/types/broker/embedded.d.ts",
-        bun: "./dist/broker/embedded.js",
-        default: "./dist/client/no-embedding.js",
+        import: {
+          types: "./dist/types/broker/embedded.d.ts",
+          bun: "./dist/broker/embedded.js",
+          default: "./dist/client/no-embedding.js",
+        },
+        require: {
+          types: "./dist/types/commonjs/broker/embedded.d.ts",
+          bun: "./dist/broker/embedded.js",
+          default: "./dist/client/no-embedding.cjs",
+        },
       },
       "./package.json": "./package.json",
     },
