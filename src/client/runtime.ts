@@ -35,8 +35,17 @@ export function machineSources({ executable, searchPath }: LauncherEnvironment):
     bunVersion: process.versions.bun,
     execPath: process.execPath,
     program: fileURLToPath(new URL(here.endsWith(".ts") ? "../cli/main.ts" : "../cli/main.js", here)),
-    projects: [fileURLToPath(here), join(process.cwd(), "package.json")],
+    projects: [fileURLToPath(here), ...workingDirectory().map((path) => join(path, "package.json"))],
   };
+}
+
+/** None when it has been removed. */
+function workingDirectory(): readonly string[] {
+  try {
+    return [process.cwd()];
+  } catch {
+    return [];
+  }
 }
 
 /** What to put before the command line's arguments. */
