@@ -8,8 +8,16 @@ import { exportPipe, readLauncherEnvironment, withdrawPipe } from "./environment
 import { findRuntime, machineSources } from "./runtime.ts";
 
 export type { BrokerOptions } from "./broker-options.ts";
-export type { ClientOptions, LeaseOptions, OnceOptions, SetOptions, WaitOptions } from "./client.ts";
+export type { ClientOptions, Watch, WatchEvent, WatchOptions } from "./client.ts";
 export { Client, EphemeralError } from "./client.ts";
+export type {
+  GetOptions,
+  IncrOptions,
+  LeaseOptions,
+  OnceOptions,
+  SetOptions,
+  WaitOptions,
+} from "./command-options.ts";
 
 /** Variables that would make the runtime something else than our program. */
 const foreignToBroker = new Set(["BUN_OPTIONS", "BUN_BE_BUN", "BUN_INSPECT", "BUN_INSPECT_NOTIFY"]);

@@ -2,58 +2,26 @@
  * The client: one method per command, with the seed's signatures. Every method may be called at any time; the connection is
  * made with the first command, shared by all, and keeps the process alive only while an answer is awaited.
  */
-import type {
-  CommandName,
-  Health,
-  LeaseScope,
-  ListedItem,
-  Reply,
-  SessionInfo,
-  Stats,
-  WaitMs,
-} from "../protocol/commands.ts";
+import type { CommandName, Health, ListedItem, Reply, SessionInfo, Stats } from "../protocol/commands.ts";
 import { EphemeralError } from "../protocol/errors.ts";
 import { jsonText } from "../protocol/json-values.ts";
 import type { Outgoing } from "./call.ts";
+import type { GetOptions, IncrOptions, LeaseOptions, OnceOptions, SetOptions } from "./command-options.ts";
 import { compressText, decompressValue } from "./compressed.ts";
 import { Connection } from "./connection.ts";
 import { type ClientOptions, type ClientSettings, clientSettings } from "./options.ts";
 import { PipeTransport } from "./pipe-transport.ts";
 import { runOnce } from "./single-flight.ts";
+import type { Watch, WatchEvent, Watches, WatchOptions } from "./watches.ts";
 
 export type { ClientCodec } from "../protocol/codec.ts";
 export { EphemeralError } from "../protocol/errors.ts";
 export type { LostHold } from "./holds.ts";
 export type { ClientOptions } from "./options.ts";
+export type { Watch, WatchEvent, WatchOptions } from "./watches.ts";
 
-/** What every command that may wait takes. */
-export interface WaitOptions {
-  /** Milliseconds; 0 answers now, −1 waits as long as the connection lives. */
-  readonly waitMs?: WaitMs | undefined;
-  /** Gives the wait up: the promise rejects with the signal's reason at once. */
-  readonly signal?: AbortSignal | undefined;
-}
-
-export interface SetOptions {
-  /** Milliseconds to live; the client's `defaultTtlMs` when left out. */
-  readonly ttl?: number | undefined;
-  /** Only when the key is absent, or present. */
-  readonly if?: "absent" | "present" | undefined;
-  /** Only while the key stands at this version. */
-  readonly version?: number | undefined;
-}
-
-export interface LeaseOptions extends WaitOptions {
-  /** How many numbers there are. Without it a lease never waits. */
-  readonly size?: number | undefined;
-  /** `session`, the default, also ends the lease with this client's connection; `ttl` does not. */
-  readonly scope?: LeaseScope | undefined;
-}
-
-export interface OnceOptions extends WaitOptions {
-  /** Milliseconds the shared value lives; the client's `defaultTtlMs` when left out. */
-  readonly ttl?: number | undefined;
-}
+/** Keys asked for at once by `list`. */
+const keysPerPage = 1000;
 
 // Node 20 lacked these symbols before 20.5; a class needs some name for the methods even there.
 const disposeSymbol: typeof Symbol.dispose = Symbol.dispose ?? Symbol.for("Symbol.dispose");
@@ -64,6 +32,7 @@ export class Client {
   readonly pipe: string;
   readonly #settings: ClientSettings;
   readonly #connection: Connection;
+  #watches: Watches | undefined;
 
   /** Makes a client of the broker at `pipe`, else at `EPHEMERAL_PIPE`. Nothing is dialled before the first command, which
    *  also waits up to `timeoutMs` for the broker to come up.
@@ -112,8 +81,8 @@ export class Client {
 
   /** Resolves to the value of `key`; with `waitMs` waits until somebody sets it.
    *  @throws {EphemeralError} `not_found`, `expired` for 30 s after its end, `timeout` when nobody set it in time */
-  get<Value = unknown>(key: string, options?: WaitOptions): Promise<Value> {
-    const command = { action: "get", key } as const;
+  get<Value = unknown>(key: string, options?: GetOptions): Promise<Value> {
+    const command = { action: "get", key, refresh: options?.refresh } as const;
     return this.#connection.call({
       command,
       // The caller says what was stored; a codec cannot tell.
@@ -121,6 +90,31 @@ export class Client {
       waitMs: options?.waitMs,
       signal: options?.signal,
     });
+  }
+
+  /** Gives `key` `ttl` milliseconds to live from now on, and resolves to the instant it ends, in Unix milliseconds.
+   *  @throws {EphemeralError} `not_found`, `expired` for 30 s after its end, `invalid_ttl` */
+  touch(key: string, ttl: number = this.#settings.defaultTtlMs): Promise<number> {
+    return this.#call({ action: "touch", key, ttl }, (reply) => reply.expiresAtMs);
+  }
+
+  /** Adds to the number under `key`, which is 0 where there is none, and resolves to the sum. Nobody's addition is lost.
+   *  @throws {EphemeralError} `not_a_number` when something else is stored there, or the sum is beyond ±(2^53−1) */
+  incr(key: string, by?: number | IncrOptions): Promise<number> {
+    const { ttl, ...options } = typeof by === "object" ? by : { by };
+    const ttlIfNew = this.#settings.defaultTtlMs;
+    return this.#call({ action: "incr", key, by: options.by, ttl, ttlIfNew }, (reply) => reply.value);
+  }
+
+  /** Tells `listener` what becomes of keys that begin with `prefix`, from when it resolves until `stop()`: each `set`, `del` and
+   *  `expired`, in the order of the broker. Survives a lost connection; the listener then gets a `gap`, as it does when it
+   *  was too slow. When no broker comes back it gets `lost`, and the watch is over. Keeps the process alive, unless told to
+   *  `unref`.
+   *  @throws {EphemeralError} `too_many_names` past 64 prefixes */
+  async watch(prefix: string, listener: (event: WatchEvent) => void, options?: WatchOptions): Promise<Watch> {
+    const { Watches } = await import("./watches.ts");
+    this.#watches ??= new Watches(this.#connection);
+    return this.#watches.start({ prefix, listener, ...options });
   }
 
   /** Removes `key`. Resolves to whether it was there.
@@ -135,7 +129,7 @@ export class Client {
     const entries: [string, ListedItem][] = [];
     let cursor: string | undefined;
     do {
-      const command = { action: "list", prefix, cursor, limit: undefined } as const;
+      const command = { action: "list", prefix, cursor, limit: keysPerPage } as const;
       const page: Reply<"list"> = await this.#call(command, (reply) => reply);
       // Pairs in MessagePack, where a map cannot have every key.
       for (const [key, item] of Symbol.iterator in page.items ? page.items : Object.entries(page.items))
@@ -222,8 +216,9 @@ export class Client {
   }
 
   #store(key: string, { member, options, compressed }: Stored): Promise<number> {
-    const { ttl = this.#settings.defaultTtlMs, version } = options;
-    const command = { action: "set", key, value: member, ttl, if: options.if, version, compressed } as const;
+    const { scope, version } = options;
+    const ttl = options.ttl ?? (scope === "session" ? undefined : this.#settings.defaultTtlMs);
+    const command = { action: "set", key, value: member, ttl, if: options.if, version, compressed, scope } as const;
     return this.#call(command, (reply) => reply.version);
   }
 

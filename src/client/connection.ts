@@ -22,6 +22,8 @@ import { json } from "./json-codec.ts";
 import { assumedLimits } from "./known-limits.ts";
 import { Link } from "./link.ts";
 import type { Loss } from "./loss.ts";
+import type { PushListener } from "./push-listener.ts";
+import { reads } from "./reads.ts";
 import { Resumption } from "./resumption.ts";
 import type { Transport } from "./transport.ts";
 
@@ -44,10 +46,8 @@ export interface ConnectionOptions {
   readonly greeted?: (hello: HelloReply) => void;
 }
 
-/** What may run twice: a command that was sent and not answered is sent again only if it is one of these. */
-const reads: ReadonlySet<CommandName> = new Set(["get", "list", "ping", "stats", "health", "metrics", "ps"]);
-
 export class Connection {
+  pushListener: PushListener | undefined;
   readonly codec: ClientCodec;
   readonly #options: ConnectionOptions;
   readonly #backlog = new Backlog();
@@ -87,6 +87,12 @@ export class Connection {
       this.#start(call);
       if (request.signal !== undefined) call.listen((reason) => this.#abort(call, reason));
     });
+  }
+
+  /** Keeps the process alive, as a call would, until what it returns is called. */
+  hold(): () => void {
+    if (this.#pending++ === 0) this.#link?.ref();
+    return this.#onSettled;
   }
 
   /** Closes for good; what has no answer yet fails with `cancelled`. What was said in this turn is still sent. Idempotent. */
@@ -167,8 +173,8 @@ export class Connection {
     const state = nextState(this.#state, event, this.#options.reconnect ?? pipeReconnectBounds);
     if (state === this.#state) return;
     this.#state = state;
+    if (state.name === "closed") this.pushListener?.cut();
     this.#cancelReconnect?.();
-    this.#cancelReconnect = undefined;
     if (state.name === "connecting") this.#dial();
     else if (state.name === "reconnecting") this.#armReconnect(state.delayMs);
   }
@@ -186,6 +192,7 @@ export class Connection {
     const link = new Link(
       { transport: dial(), codec: this.codec, clock, greetingMs: timeoutMs, secret, introduction },
       {
+        onPush: (push) => this.pushListener?.push(push),
         onRoom: () => this.#drain(),
         onGreeted: (hello) => this.#greeted(hello),
         onLost: (loss) => this.#lost(link, loss),
@@ -235,6 +242,7 @@ export class Connection {
       if (call.waits) call.deadlineMs = nowMs + this.#options.timeoutMs;
       this.#armSweep(call.deadlineMs);
     }
+    this.pushListener?.cut();
     this.#backlog.putBack(again);
     this.#resumption.cut();
     const isWanted = this.#pending > 0 || this.#resumption.isAwaited;

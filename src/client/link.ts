@@ -3,7 +3,7 @@
  * how it ended. All said in one turn leaves in one write. It never comes back; `connection.ts` makes the next one.
  */
 import type { ClientCodec } from "../protocol/codec.ts";
-import type { CommandName, EncodedValue, HelloReply, Reply } from "../protocol/commands.ts";
+import type { EncodedValue, HelloReply, Reply } from "../protocol/commands.ts";
 import { EphemeralError } from "../protocol/errors.ts";
 import type { FrameDecoder } from "../protocol/frame.ts";
 import { MiB } from "../protocol/sizes.ts";
@@ -30,6 +30,8 @@ export interface LinkOptions {
 export interface LinkEvents {
   /** There is room for calls, or more of it. */
   onRoom(): void;
+  /** What the broker says unasked, but for its farewell. */
+  onPush?(push: Readonly<Record<string, unknown>>): void;
   onGreeted(hello: HelloReply): void;
   /** Gone; trying again can help. Not said after `close`. */
   onLost(loss: Loss): void;
@@ -39,6 +41,7 @@ export interface LinkEvents {
   onAnswered(call: Call, answer: { readonly reply: object | undefined; readonly isTaken: boolean }): void;
 }
 
+const greetings: readonly string[] = ["challenge", "hello"];
 /** Replies are bounded by the broker, whose bounds may be set higher than ours. */
 const replyBytesMax = 64 * MiB;
 /** Past this many bytes that the kernel has not taken, calls are held back. A call with so many is answered at some time. */
@@ -120,7 +123,7 @@ export class Link {
   /** Calls without an answer, in the order sent, callers that have gone left out. */
   unanswered(): readonly Call[] {
     const isWanted = (call: Call | undefined): call is Call =>
-      call !== undefined && !call.isSettled && !isGreeting(call);
+      call !== undefined && !call.isSettled && !greetings.includes(call.action);
     return [...this.#unanswered.values()].filter(isWanted);
   }
 
@@ -241,6 +244,7 @@ export class Link {
     const message = this.#codec.decode(frame);
     if (typeof message.id === "number") this.#answer(message.id, message);
     else if (message.push === "closing") this.#closing(message);
+    else if (message.push !== undefined) this.#events.onPush?.(message);
     else if (message.ok === false) this.#loss = lossOf(errorOfReply(message));
     return this.#phase !== "over";
   };
@@ -288,9 +292,4 @@ export class Link {
     this.#options.transport.close();
     this.#events.onRefused(error);
   }
-}
-
-function isGreeting(call: Call): boolean {
-  const greetings: readonly CommandName[] = ["challenge", "hello"];
-  return greetings.includes(call.action);
 }

@@ -81,6 +81,9 @@ const mayBeUnwritable = /\\u|__proto__/;
  *  @throws {EphemeralError} `bad_command` for an object that would make a map no decoder takes */
 function writable(value: unknown): unknown {
   if (typeof value === "string") return value.toWellFormed();
+  if (typeof value === "number" && !Number.isFinite(value)) {
+    throw new EphemeralError("bad_command", `Cannot send command: wanted finite numbers, got ${value}`);
+  }
   if (typeof value !== "object" || value === null || value instanceof Uint8Array) return value;
   if (Array.isArray(value)) return value.map(writable);
   const members = new Map<string, unknown>();

@@ -151,8 +151,10 @@ export interface CommandMap {
       readonly key: string;
       /** 1 unless told; any number within ±(2^53−1). Integers add up exactly, fractions as IEEE doubles do. */
       readonly by?: number | undefined;
-      /** A new key needs one wherever `set` does. One that is there keeps its deadline without. */
+      /** Without it a key that is there keeps its deadline. */
       readonly ttl?: number | undefined;
+      /** The ttl of a key that is not there, where `ttl` says none. A new key needs one of the two wherever `set` needs one. */
+      readonly ttlIfNew?: number | undefined;
     };
     reply: { readonly value: number; readonly version: number };
   };

@@ -25,7 +25,8 @@ export function invalidJson(actual: string): EphemeralError {
 }
 
 /** The members of `message` without braces, behind those that stand in `before`. Members that are undefined are left out;
- *  names are the vocabulary's own and need no escaping. */
+ *  names are the vocabulary's own and need no escaping.
+ *  @throws {EphemeralError} `bad_command` for NaN and infinities, which JSON has no text for */
 export function membersText(message: object, before: string, writeKept?: WriteKept): string {
   let text = before;
   // The vocabulary's objects are literals with own members only, so `in` needs no second check.
@@ -37,9 +38,15 @@ export function membersText(message: object, before: string, writeKept?: WriteKe
 }
 
 function memberText(value: unknown, writeKept: WriteKept | undefined): string {
-  if (typeof value === "number" || typeof value === "boolean") return `${value}`;
+  if (typeof value === "number") return numberText(value);
+  if (typeof value === "boolean") return `${value}`;
   if (!(value instanceof Encoded)) return JSON.stringify(value);
   if (typeof value.data === "string") return value.data;
   assert(writeKept !== undefined, "only the broker holds values kept as MessagePack, and it has a writer for them");
   return writeKept(value.data);
+}
+
+function numberText(value: number): string {
+  if (Number.isFinite(value)) return `${value}`;
+  throw new EphemeralError("bad_command", `Cannot send command: wanted finite numbers, got ${value}`);
 }

@@ -39,6 +39,7 @@ const parsers: Parsers = {
     key: readKey(fields, "key", limits),
     by: readOptionalNumber(fields, "by"),
     ttl: readTtl(fields, limits),
+    ttlIfNew: readOptionalInteger(fields, "ttlIfNew", 1, limits.ttlMsMax),
   }),
   watch: (fields, limits) => ({
     prefix: readPrefix(fields, limits),

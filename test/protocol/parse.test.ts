@@ -56,9 +56,13 @@ const grammars: Readonly<Record<CommandName, Grammar>> = {
     wrong: { key: wrongKeys },
   },
   incr: {
-    full: { key: "k", by: -0.5, ttl: 5 },
+    full: { key: "k", by: -0.5, ttl: 5, ttlIfNew: 7 },
     least: [{ key: "k" }, { key: "k" }],
-    wrong: { key: wrongKeys, by: ["hunter2", "1", 2 ** 53, -(2 ** 53), Number.NaN, 1e300, true, ["hunter2"]] },
+    wrong: {
+      key: wrongKeys,
+      by: ["hunter2", "1", 2 ** 53, -(2 ** 53), Number.NaN, 1e300, true, ["hunter2"]],
+      ttlIfNew: [...wrongIntegers, 0, monthMs + 1],
+    },
   },
   watch: {
     full: { prefix: "p:", overflow: "latest" },

@@ -50,9 +50,9 @@ export function valueRows(parts: ValuesParts): Rows<"set" | "get" | "touch" | "i
     incr: {
       access: "admitted",
       whileDraining: "served",
-      handle: ({ key, by = 1, ttl }) => {
+      handle: ({ key, by = 1, ttl, ttlIfNew }) => {
         if (ttl === 0 && config.requireTtl) throw invalidTtl("increment");
-        const ttlMsIfNew = config.requireTtl ? undefined : config.defaultTtlMs;
+        const ttlMsIfNew = ttlIfNew ?? (config.requireTtl ? undefined : config.defaultTtlMs);
         return engine.incr({ key, by, ttlMs: ttl || undefined, ttlMsIfNew });
       },
     },
