@@ -28,6 +28,7 @@ export interface MetricsReading {
     readonly tally: Tally;
   };
   readonly sessions: number;
+  readonly watches: number;
   readonly uptimeMs: number;
   readonly memory: { readonly rss: number; readonly heapUsed: number };
   readonly cpu: { readonly userUs: number; readonly systemUs: number };
@@ -132,6 +133,7 @@ function ownMetrics(reading: MetricsReading): readonly Metric[] {
   const gauges: readonly (readonly [name: string, help: string, value: number])[] = [
     ["connections", "Open connections", connections.size],
     ["sessions", "Sessions, those that linger too", reading.sessions],
+    ["watches", "Key prefixes watched", reading.watches],
     ["leases", "Numbered leases held", engine.leases],
     ["onces", "Values being produced", engine.onces],
     ["waits", "Commands waiting", engine.waits],

@@ -171,9 +171,11 @@ describe("metrics", () => {
       client.write("{no json}\n");
       await client.next();
       await client.ask({ action: "del", key: 5 });
+      await client.ask({ action: "watch", prefix: "late" });
       const both = await scrape(client);
       expect(both.get("ephemeral_broker_connections")).toBe(2);
       expect(both.get("ephemeral_broker_sessions")).toBe(2);
+      expect(both.get("ephemeral_broker_watches")).toBe(1);
     }
     while ((await scrape(client)).get("ephemeral_broker_connections") !== 1);
     const samples = await scrape(client);

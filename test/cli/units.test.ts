@@ -111,3 +111,20 @@ test.each([
 ])("formatBytes(%p) is %p", (bytes, text) => {
   expect(formatBytes(bytes)).toBe(text);
 });
+
+describe("write()", () => {
+  test.each([
+    [durationUnit, 2_592_000_000, "30d"],
+    [durationUnit, 90_500, "90500ms"],
+    [durationUnit, 5_400_000, "90m"],
+    [durationUnit, 0, "0"],
+    [sizeUnit, 1_048_576, "1MiB"],
+    [sizeUnit, 1_048_577, "1048577B"],
+    [sizeUnit, 1000, "1000B"],
+    [sizeUnit, 3_221_225_472, "3GiB"],
+    [countUnit, 1_000_000, "1000000"],
+  ])("%#: %o writes %p as %p, which reads back", (unit, amount, text) => {
+    expect(unit.write(amount)).toBe(text);
+    expect(unit.read(text)).toBe(amount);
+  });
+});

@@ -103,6 +103,7 @@ async function metrics(parts: AdminParts): Promise<Reply<"metrics">> {
     capacity: capacity(engine.items, parts.config),
     connections: parts.connections(),
     sessions: parts.sessions.size,
+    watches: parts.watches.size,
     uptimeMs: parts.clock.nowMs() - parts.about.startedAtMs,
     memory: { rss, heapUsed },
     cpu: { userUs: user, systemUs: system },
