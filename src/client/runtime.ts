@@ -90,8 +90,8 @@ function findBun(sources: RuntimeSources): string | undefined {
   return bunOfProject(sources.projects) ?? onPath("bun", sources).find((path) => isNewEnough(versionOf(path)));
 }
 
-/** Bun as the package `bun` brings it: in a package of its own for each platform, as the command of `bun` itself is a stub
- *  where install scripts are off. */
+/** Bun as the package `bun` brings it: as that package's command, or, where install scripts are off and the command is a
+ *  stub, in a package for the platform, from where the install script would have moved it. */
 function bunOfProject(projects: readonly string[]): string | undefined {
   const found = projects.flatMap((project) => pathsOfPackage(project));
   return found.find((path) => (statSync(path, { throwIfNoEntry: false })?.size ?? 0) >= executableBytesMin);
@@ -103,10 +103,10 @@ function pathsOfPackage(project: string): readonly string[] {
   const program = process.platform === "win32" ? "bun.exe" : "bun";
   const platforms = platformPackages().map((name) => resolved(`${name}/package.json`, packageFile));
   const folders = platforms.flatMap((path) => (path === undefined ? [] : [join(path, "..", "bin", program)]));
-  return [...folders, join(packageFile, "..", "bin", "bun.exe")];
+  return [join(packageFile, "..", "bin", "bun.exe"), ...folders];
 }
 
-/** The C library that is here first: both may be installed. */
+/** The C library that is here first: some installers bring both. */
 function platformPackages(): readonly string[] {
   const system = process.platform === "win32" ? "windows" : process.platform;
   const name = `@oven/bun-${system}-${process.arch === "arm64" ? "aarch64" : process.arch}`;

@@ -12,8 +12,11 @@ const library = ["client/broker-process.ts", "client/client.ts", "client/no-embe
 /** What holds a broker. */
 const program = ["cli/main.ts", "broker/embedded.ts"];
 
-/** Names stay, so that a stack trace can be read. */
-const minify = { whitespace: true, syntax: true, identifiers: false };
+/** Names stay, for stack traces. In the library lines stay, too: Node prints the one that an uncaught error comes from. */
+const minify = {
+  library: { syntax: true, whitespace: false, identifiers: false },
+  program: { syntax: true, whitespace: true, identifiers: false },
+};
 
 export interface BundleOptions {
   /** The repository's `src`. */
@@ -53,7 +56,7 @@ async function writeModules(
       target,
       splitting,
       format: "esm",
-      minify,
+      minify: target === "bun" ? minify.program : minify.library,
       metafile: true,
       naming: { entry: "[dir]/[name].js", chunk: `${target === "bun" ? "cli" : "shared"}/[name]-[hash].js` },
     }),
@@ -75,7 +78,7 @@ async function writeRequired({ source, outdir }: BundleOptions): Promise<string[
       outdir: join(outdir, "shared"),
       target: "node",
       format: "cjs",
-      minify,
+      minify: minify.library,
       metafile: true,
       naming: "library.cjs",
       define: { "import.meta.url": "hereUrl" },

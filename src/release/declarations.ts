@@ -43,6 +43,8 @@ async function declare(root: string, outDir: string): Promise<void> {
   const settings = {
     extends: join(root, "tsconfig.json"),
     compilerOptions: {
+      // Whether the types are right is another check's question.
+      noCheck: true,
       noEmit: false,
       declaration: true,
       emitDeclarationOnly: true,

@@ -51,7 +51,9 @@ export function packageManifest({ name, version, description, license }: Program
     },
     files: ["dist"],
     sideEffects: false,
-    engines: { node: ">=20", bun: ">=1.4.5" },
+    // Yarn keeps packages zipped, and Bun reads no archives.
+    preferUnplugged: true,
+    engines: { node: ">=20" },
     peerDependencies: { bun: ">=1.4.5" },
     peerDependenciesMeta: { bun: { optional: true } },
   };

@@ -47,6 +47,7 @@ async function project(name: string, files: Record<string, Parameters<typeof wri
 }
 
 let withPlatform: string;
+let withBoth: string;
 let withCommand: string;
 let withStub: string;
 let withOld: string;
@@ -58,6 +59,14 @@ beforeAll(async () => {
     "bun/bin/bun.exe": stub,
     [`@oven/${platform}/package.json`]: { text: "{}" },
     [`@oven/${platform}/bin/bun`]: large,
+  });
+  // As Yarn 1 leaves it: the install script has moved the right one away.
+  withBoth = await project("both", {
+    "bun/package.json": about("1.4.5"),
+    "bun/bin/bun.exe": large,
+    [`@oven/${platform}/package.json`]: { text: "{}" },
+    [`@oven/${platform}-musl/package.json`]: { text: "{}" },
+    [`@oven/${platform}-musl/bin/bun`]: large,
   });
   withCommand = await project("command", { "bun/package.json": about("1.5.0"), "bun/bin/bun.exe": large });
   withStub = await project("stub", { "bun/package.json": about("1.4.5"), "bun/bin/bun.exe": stub });
@@ -100,7 +109,7 @@ describe("findRuntime()", () => {
     expect(refusalOf({ bunVersion }).code).toBe("unavailable");
   });
 
-  test("takes the project's Bun from the package of its platform, as its command may be a stub", () => {
+  test("takes the project's Bun from the package of its platform where its command is a stub", () => {
     expect(find({ projects: [withPlatform] })).toEqual([
       at("platform/node_modules/@oven", platform, "bin/bun"),
       ...runsBun,
@@ -112,6 +121,10 @@ describe("findRuntime()", () => {
       at("command/node_modules/bun/bin/bun.exe"),
       ...runsBun,
     ]);
+  });
+
+  test("takes the project's Bun from its command before another C library's", () => {
+    expect(find({ projects: [withBoth] })[0]).toBe(at("both/node_modules/bun/bin/bun.exe"));
   });
 
   test("passes over a project's stub and a project's old Bun", () => {
