@@ -6,6 +6,7 @@ import { type AdminParts, adminRows } from "./handlers/admin.ts";
 import { leaseRows } from "./handlers/leases.ts";
 import { lifetimeRows } from "./handlers/lifetime.ts";
 import { onceRows } from "./handlers/once.ts";
+import { poolRows } from "./handlers/pools.ts";
 import { sessionRows } from "./handlers/sessions.ts";
 import { valueRows } from "./handlers/values.ts";
 import { watchRows } from "./handlers/watches.ts";
@@ -25,6 +26,7 @@ export function commandTable(parts: CommandParts): CommandTable {
     ...watchRows(parts),
     ...leaseRows(parts),
     ...onceRows(parts),
+    ...poolRows(parts),
     ...sessionRows(parts),
     ...adminRows(parts),
     ...lifetimeRows(parts),

@@ -15,7 +15,7 @@ export interface LostHold {
 }
 
 /** What can be given back. Session-scoped keys are values: they are not. */
-export type Grant = Exclude<Hold, { readonly kind: "key" }>;
+export type Grant = Exclude<Hold, { readonly kind: "key" | "grant" }>;
 
 interface Held {
   readonly grant: Grant;
@@ -57,6 +57,7 @@ export class Holds {
   end(command: Outgoing): void {
     if (command.action === "release") {
       const { workerId, key } = command;
+      if (workerId === undefined) return;
       const isNamed = key !== undefined && key !== "*";
       this.#takeOf(workerId, (held) => !isNamed || held.grant.id === key);
     } else if (command.action === "once.resolve" || command.action === "once.reject") {

@@ -90,7 +90,9 @@ export class Resumption {
           call.succeed({ released: true });
       }
     }
-    const unexpected = holds.filter((hold): hold is Grant => hold.kind !== "key" && !this.#isExpected(hold, waiting));
+    const unexpected = holds.filter(
+      (hold): hold is Grant => hold.kind !== "key" && hold.kind !== "grant" && !this.#isExpected(hold, waiting),
+    );
     return unexpected.map(undoOf);
   }
 

@@ -10,6 +10,7 @@
 import type { EncodedValue, Hold, LeaseScope, ListedItem, WaitMs } from "../protocol/commands.ts";
 import type { EphemeralError } from "../protocol/errors.ts";
 import type { KeyEvent } from "../protocol/pushes.ts";
+import type { PoolEngine } from "./pooling.ts";
 
 export type Awaitable<T> = T | Promise<T>;
 
@@ -143,14 +144,17 @@ export interface EngineStats {
   readonly items: number;
   readonly leases: number;
   readonly onces: number;
+  /** Of pools, locks and semaphores. */
+  readonly grants: number;
   readonly waits: number;
   /** Keys, values and what the tables cost around them, estimated. */
   readonly storeBytes: number;
   readonly itemsExpired: number;
   readonly leasesExpired: number;
+  readonly grantsExpired: number;
 }
 
-export interface Engine {
+export interface Engine extends PoolEngine {
   /** Stores `value` under `key` and wakes whoever waits for it, in `get` or in `once`. Replaces value, ttl and version of a key that exists.
    *  @throws {EphemeralError} `exists` with `if: "absent"`, `not_found` with `if: "present"` or a version on no key,
    *  `version_mismatch`, `max_items` for a new key past the bound */
@@ -207,7 +211,7 @@ export interface Engine {
    *  others wait for. */
   endSession(caller: Caller): Awaitable<void>;
 
-  /** What `sessionId` was granted and holds, oldest first: leaderships, leases of either scope (one of scope "ttl" is
+  /** What `sessionId` was granted and holds, oldest first: leaderships, grants, leases of either scope (one of scope "ttl" is
    *  nobody's once the session has ended), and the keys it owns. */
   holdsOf(sessionId: string): Awaitable<readonly HeldBySession[]>;
   /** What `sessionId` waits for, oldest first. */

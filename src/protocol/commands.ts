@@ -3,6 +3,7 @@
  * defines a wire shape. Durations are milliseconds, instants (`…AtMs`, `expires`) Unix milliseconds.
  */
 import type { Limits } from "./limits.ts";
+import type { GrantHold, PoolCommands } from "./pools.ts";
 import type { Overflow } from "./pushes.ts";
 
 /** The version said in `hello`. */
@@ -26,10 +27,11 @@ export type WaitMs = number;
 /** What ends a lease: its ttl or a release from anyone who knows the worker id; or also the end of the session. */
 export type LeaseScope = "ttl" | "session";
 
-/** Something a session holds; `id` is the key it is of. */
+/** Something a session holds; `id` is the key it is of, but for a grant. */
 export type Hold =
   | { readonly kind: "lease"; readonly id: string; readonly workerId: string; readonly fence: number }
   | { readonly kind: "once"; readonly id: string; readonly fence: number }
+  | GrantHold
   /** A session-scoped key, as it stands. */
   | { readonly kind: "key"; readonly id: string; readonly version: number };
 
@@ -102,7 +104,7 @@ export interface HelloReply {
 }
 
 /** Every command: what it asks and what it answers. `id` and `action`, `ok` and `error` belong to the envelope. */
-export interface CommandMap {
+export interface CommandMap extends PoolCommands {
   set: {
     request: {
       readonly key: string;
@@ -192,8 +194,13 @@ export interface CommandMap {
     };
     reply: { readonly value: number; readonly fence: number; readonly expiresAtMs?: number | undefined };
   };
+  /** A lease of its worker, or a grant of its session: either workerId or grant is there. */
   release: {
-    request: { readonly workerId: string; readonly key?: string | undefined };
+    request: {
+      readonly workerId?: string | undefined;
+      readonly key?: string | undefined;
+      readonly grant?: string | undefined;
+    };
     reply: { readonly released: boolean };
   };
   once: {

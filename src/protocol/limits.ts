@@ -17,6 +17,8 @@ export const defaultLimits = {
   itemsMax: 10_000,
   /** Names made on first use: leased keys, once keys and, with their issues, locks, pools, limits, queues, channels. */
   namesMax: 100_000,
+  /** Items of all defined pools, and the size of one made on first use. */
+  poolItemsMax: 10_000,
   /** Commands waiting in the whole broker, and of one session. */
   waitsMax: 10_000,
   waitsPerSessionMax: 256,
@@ -53,6 +55,15 @@ export const reasonCharactersMax = 2000;
 
 /** Fails when bounds contradict each other.
  *  @throws {Error} naming the relation that does not hold */
+/** Tags of one item, and of one want; each has at most so many bytes. */
+export const tagsMax = 16;
+export const tagBytesMax = 128;
+/** Wants of one `acquire`, the items it can get in all, and slots named in one `pool.remove`. */
+export const wantsMax = 16;
+export const acquiredItemsMax = 1000;
+/** Holders, waiters and quarantined items `why` lists; it counts the others. */
+export const whyListedMax = 100;
+
 export function assertLimits(limits: Limits): void {
   for (const [name, value] of Object.entries(limits)) {
     assert(Number.isSafeInteger(value) && value > 0, `${name} is a positive integer (it is ${value})`);

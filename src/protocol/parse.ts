@@ -2,12 +2,29 @@
  * `unknown` in, a checked command out: one hand-written parser a command, nothing trusted before. Fields we do not know are
  * left alone, so that older and newer clients can talk to us. Checks shape and range; what needs state is the engine's.
  */
-import type { Command, CommandName, LeaseScope, Request, WaitMs } from "./commands.ts";
+import type { Command, CommandName, LeaseScope, Request } from "./commands.ts";
 import { badField, EphemeralError } from "./errors.ts";
+import {
+  type Fields,
+  isAbsent,
+  readInteger,
+  readKey,
+  readObject,
+  readOneOf,
+  readOptionalBoolean,
+  readOptionalInteger,
+  readOptionalNumber,
+  readOptionalString,
+  readPrefix,
+  readString,
+  readTtl,
+  readValue,
+  readWaitMs,
+} from "./fields.ts";
 import { type Limits, labelCharactersMax, reasonCharactersMax } from "./limits.ts";
+import { parseAcquire, parsePoolItems, parsePoolSlots, parseRenew, parseWhy } from "./parse-pools.ts";
 import type { Overflow } from "./pushes.ts";
 
-type Fields = Readonly<Record<string, unknown>>;
 type Parsers = { readonly [Name in CommandName]: (fields: Fields, limits: Limits) => Request<Name> };
 
 const nothing = Object.freeze({});
@@ -64,6 +81,7 @@ const parsers: Parsers = {
     };
   },
   release: (fields, limits) => {
+    if (!isAbsent(fields.grant)) return { grant: readString(fields, "grant") };
     if (!fields.workerId) throw missing("worker_required", "Cannot release: wanted workerId");
     return {
       workerId: readKey(fields, "workerId", limits),
@@ -84,6 +102,16 @@ const parsers: Parsers = {
     cacheMs: readOptionalInteger(fields, "cacheMs", 0, limits.ttlMsMax),
     pass: readOptionalBoolean(fields, "pass"),
   }),
+  "pool.define": parsePoolItems,
+  "pool.add": parsePoolItems,
+  "pool.remove": parsePoolSlots,
+  acquire: parseAcquire,
+  renew: parseRenew,
+  quarantine: (fields) => ({
+    grant: readString(fields, "grant"),
+    reason: readString(fields, "reason").slice(0, reasonCharactersMax),
+  }),
+  why: parseWhy,
   cancel: (fields) => ({ target: readInteger(fields, "target", 0) }),
   challenge: parseNothing,
   hello: parseHello,
@@ -161,106 +189,6 @@ function readAuth(auth: unknown): Request<"hello">["auth"] {
   return { nonce: readString(fields, "nonce"), proof: readString(fields, "proof") };
 }
 
-function readObject(value: unknown, name: string): Fields {
-  if (typeof value !== "object" || value === null || Array.isArray(value)) throw badField(name, "an object", value);
-  // An object that is neither null nor an array has string keys only.
-  return value as Fields;
-}
-
-function isAbsent(value: unknown): value is undefined | null {
-  return value === undefined || value === null;
-}
-
 function missing(code: "key_and_worker_required" | "worker_required", message: string): EphemeralError {
   return new EphemeralError(code, message);
-}
-
-function readValue(fields: Fields): unknown {
-  if (fields.value === undefined) throw badField("value", "a value (null is one)", undefined);
-  return fields.value;
-}
-
-/** Keys and names: well-formed text of 1 to `keyBytesMax` bytes. */
-function readKey(fields: Fields, name: string, limits: Limits): string {
-  const key = fields[name];
-  const wanted = `text of 1 to ${limits.keyBytesMax} bytes`;
-  if (typeof key !== "string" || key.length === 0) throw badField(name, wanted, key);
-  // A UTF-16 unit takes at most three bytes of UTF-8, so most keys need no counting.
-  if (key.length * 3 > limits.keyBytesMax && utf8Bytes(key) > limits.keyBytesMax) throw badField(name, wanted, key);
-  if (!key.isWellFormed()) throw badField(name, `${wanted}, without lone surrogates`, key);
-  return key;
-}
-
-/** The beginning of keys, which may be empty. */
-function readPrefix(fields: Fields, limits: Limits): string | undefined {
-  return isAbsent(fields.prefix) || fields.prefix === "" ? undefined : readKey(fields, "prefix", limits);
-}
-
-function utf8Bytes(text: string): number {
-  let bytes = 0;
-  for (const character of text) {
-    const point = character.codePointAt(0) ?? 0;
-    bytes += point < 0x80 ? 1 : point < 0x800 ? 2 : point < 0x10000 ? 3 : 4;
-  }
-  return bytes;
-}
-
-function readString(fields: Fields, name: string): string {
-  const value = fields[name];
-  if (typeof value !== "string") throw badField(name, "text", value);
-  return value;
-}
-
-function readOptionalString(fields: Fields, name: string): string | undefined {
-  return isAbsent(fields[name]) ? undefined : readString(fields, name);
-}
-
-function readInteger(fields: Fields, name: string, min: number, max = Number.MAX_SAFE_INTEGER): number {
-  const value = fields[name];
-  if (typeof value !== "number" || !Number.isSafeInteger(value) || value < min || value > max) {
-    throw badField(name, `an integer from ${min} to ${max}`, value);
-  }
-  return value;
-}
-
-function readOptionalInteger(fields: Fields, name: string, min: number, max?: number): number | undefined {
-  return isAbsent(fields[name]) ? undefined : readInteger(fields, name, min, max);
-}
-
-/** Any number within ±(2^53−1). */
-function readOptionalNumber(fields: Fields, name: string): number | undefined {
-  const value = fields[name];
-  if (isAbsent(value)) return undefined;
-  if (typeof value === "number" && Math.abs(value) <= Number.MAX_SAFE_INTEGER) return value;
-  throw badField(name, `a number within ±${Number.MAX_SAFE_INTEGER}`, value);
-}
-
-function readOptionalBoolean(fields: Fields, name: string): boolean | undefined {
-  const value = fields[name];
-  if (isAbsent(value)) return undefined;
-  if (typeof value !== "boolean") throw badField(name, "true or false", value);
-  return value;
-}
-
-/** Milliseconds to live. Zero passes: what it means is the command's to say. */
-function readTtl(fields: Fields, limits: Limits): number | undefined {
-  const { ttl } = fields;
-  if (isAbsent(ttl)) return undefined;
-  if (typeof ttl === "number" && Number.isSafeInteger(ttl) && ttl >= 0 && ttl <= limits.ttlMsMax) return ttl;
-  throw new EphemeralError("invalid_ttl", `Cannot use ttl: wanted whole milliseconds up to ${limits.ttlMsMax}`, {
-    details: { field: "ttl" },
-  });
-}
-
-/** 0 when absent: answer now. */
-function readWaitMs(fields: Fields, limits: Limits): WaitMs {
-  return readOptionalInteger(fields, "waitMs", -1, limits.ttlMsMax) ?? 0;
-}
-
-function readOneOf<T extends string>(fields: Fields, name: string, allowed: readonly T[]): T | undefined {
-  const value = fields[name];
-  if (isAbsent(value)) return undefined;
-  const found = allowed.find((candidate) => candidate === value);
-  if (found === undefined) throw badField(name, `one of ${allowed.join(", ")}`, value);
-  return found;
 }

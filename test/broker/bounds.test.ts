@@ -72,6 +72,18 @@ const cases: Readonly<Record<keyof Limits, Case>> = {
       return { within: await client.ask(set("c")), past: await client.ask(set("d")) };
     },
   },
+  poolItemsMax: {
+    limits: { poolItemsMax: 3 },
+    async reach(client) {
+      const items = [{ value: 1 }, { value: 2 }];
+      await client.ask({ action: "pool.define", pool: "a", items });
+      const [within, past] = [items.slice(1), items];
+      return {
+        within: await client.ask({ action: "pool.define", pool: "b", items: within }),
+        past: await client.ask({ action: "pool.define", pool: "b", items: past }),
+      };
+    },
+  },
   namesMax: {
     limits: { namesMax: 2 },
     async reach(client) {

@@ -8,6 +8,7 @@ import { keyEventsContract } from "./contract/key-events.ts";
 import { leasesContract } from "./contract/leases.ts";
 import { lifetimesContract } from "./contract/lifetimes.ts";
 import { onceContract } from "./contract/once.ts";
+import { poolsContract } from "./contract/pools.ts";
 import { sessionsContract } from "./contract/sessions.ts";
 import { valuesContract } from "./contract/values.ts";
 import { waitsContract } from "./contract/waits.ts";
@@ -21,6 +22,7 @@ export function engineContract(name: string, create: EngineFactory): void {
     waitsContract(create);
     leasesContract(create);
     onceContract(create);
+    poolsContract(create);
     sessionsContract(create);
   });
 }

@@ -130,6 +130,87 @@ const grammars: Readonly<Record<CommandName, Grammar>> = {
       pass: [0, 1, "true", {}, []],
     },
   },
+  "pool.define": {
+    full: { pool: "p", items: [{ value: { a: 1 }, tags: ["a", "b"] }] },
+    least: [
+      { pool: "p", items: [{ value: null }, { value: 1, tags: ["b", "a", "b"] }] },
+      {
+        pool: "p",
+        items: [
+          { value: null, tags: [] },
+          { value: 1, tags: ["a", "b"] },
+        ],
+      },
+    ],
+    wrong: { pool: wrongKeys, items: [undefined, null, "hunter2", { hunter2: 1 }, ["hunter2"], Array(10_001).fill(1)] },
+  },
+  "pool.add": {
+    full: { pool: "p", items: [] },
+    least: [
+      { pool: "p", items: [{ value: 0 }] },
+      { pool: "p", items: [{ value: 0, tags: [] }] },
+    ],
+    wrong: { pool: wrongKeys, items: [undefined, "hunter2", [["hunter2"]]] },
+  },
+  "pool.remove": {
+    full: { pool: "p", slots: [0, 9] },
+    least: [{ pool: "p" }, { pool: "p" }],
+    wrong: { pool: wrongKeys, slots: ["hunter2", 1, [-1], ["hunter2"], [1.5]] },
+  },
+  acquire: {
+    full: {
+      wants: [
+        { pool: "p", count: 2, match: ["a", "b"], mode: "shared", size: 3 },
+        { pool: "p", count: 1, match: [], mode: "exclusive", size: 1 },
+      ],
+      ttl: 5,
+      waitMs: -1,
+      prefer: "last",
+      owner: "o",
+    },
+    least: [
+      { wants: [{ pool: "p", match: ["b", "a", "b"] }] },
+      { wants: [{ pool: "p", count: 1, match: ["a", "b"], mode: "exclusive" }], waitMs: 0 },
+    ],
+    wrong: {
+      wants: [
+        undefined,
+        "hunter2",
+        [],
+        ["hunter2"],
+        Array.from({ length: 17 }, (_, index) => ({ pool: `${index}` })),
+        [{ pool: "p" }, { pool: "p", match: [], count: 2 }],
+        [
+          { pool: "p", count: 600 },
+          { pool: "q", count: 401 },
+        ],
+      ],
+      waitMs: wrongWaits,
+      prefer: ["hunter2", "first", 1],
+      owner: wrongKeys.slice(1),
+    },
+  },
+  renew: {
+    full: { grant: "g1", ttl: 5 },
+    least: [
+      { grant: "g1", ttl: monthMs },
+      { grant: "g1", ttl: monthMs },
+    ],
+    wrong: { grant: wrongTexts },
+  },
+  quarantine: {
+    full: { grant: "g1", reason: "locked out" },
+    least: [
+      { grant: "g1", reason: "" },
+      { grant: "g1", reason: "" },
+    ],
+    wrong: { grant: wrongTexts, reason: wrongTexts },
+  },
+  why: {
+    full: { key: "k" },
+    least: [{ pool: "p" }, { pool: "p" }],
+    wrong: { key: wrongKeys },
+  },
   cancel: {
     full: { target: 0 },
     least: [{ target: 2 ** 53 - 1 }, { target: 2 ** 53 - 1 }],
@@ -199,6 +280,48 @@ describe("parseCommand()", () => {
     const error = refusal(() => requestOf(action, { protocol: 1, ...fields }));
     expect(error).toMatchObject({ code: "bad_command", details: { field } });
     expect(error.message).not.toContain(secretText);
+  });
+
+  test.each([
+    ["pool", { pool: "" }, "pool"],
+    ["count", { pool: "p", count: 0 }, "count"],
+    ["count over the bound", { pool: "p", count: 1001 }, "count"],
+    ["match", { pool: "p", match: "hunter2" }, "match"],
+    ["empty tag", { pool: "p", match: [""] }, "match"],
+    ["tag of 129 bytes", { pool: "p", match: ["x".repeat(129)] }, "match"],
+    ["match of 17 tags", { pool: "p", match: Array.from({ length: 17 }, (_, index) => `${index}`) }, "match"],
+    ["mode", { pool: "p", mode: "hunter2" }, "mode"],
+    ["size", { pool: "p", size: 10_001 }, "size"],
+  ])("refuses a want with a wrong %s by its field", (_what, want, field) => {
+    const error = refusal(() => requestOf("acquire", { wants: [want] }));
+    expect(error).toMatchObject({ code: "bad_command", details: { field } });
+    expect(error.message).not.toContain(secretText);
+  });
+
+  test.each([
+    [[{ tags: ["a"] }], "value"],
+    [[{ value: 1, tags: [1] }], "tags"],
+    [[{ value: 1, tags: Array.from({ length: 17 }, (_, index) => `${index}`) }], "tags"],
+  ])("refuses items of %j by their field", (items, field) => {
+    expect(refusal(() => requestOf("pool.define", { pool: "p", items }))).toMatchObject({ details: { field } });
+  });
+
+  test("takes a tag of 128 bytes and 16 tags, and reads a release of a grant", () => {
+    const tags = ["x".repeat(128), ...Array.from({ length: 15 }, (_, index) => `${index}`)].sort();
+    expect(requestOf("acquire", { wants: [{ pool: "p", match: tags }] })).toMatchObject({ wants: [{ match: tags }] });
+    expect(requestOf("release", { grant: "g1", workerId: "w" })).toEqual({ grant: "g1" });
+    expect(refusal(() => requestOf("release", { grant: 1 })).details).toEqual({ field: "grant" });
+  });
+
+  test("asks for a ttl over 0 where a grant is renewed", () => {
+    expect(refusal(() => requestOf("renew", { grant: "g1" })).code).toBe("ttl_required");
+    for (const ttl of [0, -1, monthMs + 1]) {
+      expect(refusal(() => requestOf("renew", { grant: "g1", ttl })).code).toBe("invalid_ttl");
+    }
+  });
+
+  test("asks why of a key or of a pool, not of both", () => {
+    expect(refusal(() => requestOf("why", { key: "k", pool: "p" })).details).toEqual({ field: "key" });
   });
 
   test.each([

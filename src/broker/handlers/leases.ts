@@ -1,4 +1,4 @@
-/** Numbered leases, the seed's: `lease release`. The rules are the engine's. */
+/** Numbered leases, the seed's: `lease release`; grants of pools are released here too. The rules are the engine's. */
 import type { Engine, Lease } from "../../engine/engine.ts";
 import type { Reply } from "../../protocol/commands.ts";
 import type { BrokerConfig } from "../config.ts";
@@ -23,7 +23,9 @@ export function leaseRows({ engine, config }: LeasesParts): Rows<"lease" | "rele
     release: {
       access: "admitted",
       whileDraining: "served",
-      handle: ({ workerId, key }, invocation) => engine.release({ workerId, key }, invocation.session),
+      // The parser lets none pass that has neither.
+      handle: ({ workerId = "", key, grant }, { session }) =>
+        grant === undefined ? engine.release({ workerId, key }, session) : engine.releaseGrant(grant, session),
     },
   };
 }

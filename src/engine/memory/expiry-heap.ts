@@ -23,6 +23,7 @@ export class ExpiryHeap {
   #order = 0;
   #cancelAlarm: CancelAlarm | undefined;
   #alarmAtMs = Number.POSITIVE_INFINITY;
+  #sweptAtMs = 0;
 
   constructor(clock: Clock) {
     this.#clock = clock;
@@ -30,6 +31,11 @@ export class ExpiryHeap {
 
   get size(): number {
     return this.#nodes.length;
+  }
+
+  /** The instant of the last sweep, the present one included: what happens in it, and in the command after it, happens then. */
+  get sweptAtMs(): number {
+    return this.#sweptAtMs;
   }
 
   /** Gives `node` the deadline `expiresAtMs`, in place of the one it had. Infinity takes it out. O(log n). */
@@ -56,6 +62,7 @@ export class ExpiryHeap {
    *  costs one comparison; otherwise O(log n) for each that ends, whatever else is kept. */
   sweep(): number {
     const nowMs = this.#clock.nowMs();
+    this.#sweptAtMs = nowMs;
     for (let node = this.#nodes[0]; node !== undefined && node.expiresAtMs <= nowMs; node = this.#nodes[0]) {
       this.#detach(node);
       node.expire(nowMs);

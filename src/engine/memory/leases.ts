@@ -3,78 +3,15 @@
  * becomes free, for whatever reason, goes to the first waiter in the same call, so waiters stand only where all are held.
  * Counts on its caller to have swept, so a lease that is here is alive.
  */
-import type { LeaseScope } from "../../protocol/commands.ts";
 import { EphemeralError } from "../../protocol/errors.ts";
 import type { Limits } from "../../protocol/limits.ts";
+import type { WhyHolder } from "../../protocol/pools.ts";
 import type { Awaitable, Caller, HeldBySession, Lease, LeaseReleaseRequest, LeaseRequest, Waiting } from "../engine.ts";
-import { Expiring, type ExpiryHeap } from "./expiry-heap.ts";
-import { FreeNumbers } from "./free-numbers.ts";
+import type { ExpiryHeap } from "./expiry-heap.ts";
+import { HeldLease, NumberedPool } from "./held-lease.ts";
 import { OwnerIndex } from "./owner-index.ts";
 import { type Wait, WaitQueues, type Waits } from "./wait-queue.ts";
 import { inWords, listed, nameOf } from "./wording.ts";
-
-/** The numbers of one key. Exists while one of them is held. */
-class NumberedPool {
-  readonly key: string;
-  readonly free = new FreeNumbers();
-  readonly held = new Map<string, HeldLease>();
-  /** How many numbers there are: the first size anyone gave, undefined until then. */
-  size: number | undefined;
-
-  constructor(key: string) {
-    this.key = key;
-  }
-
-  /** Whether none is left, for one who knows of `size` numbers. Fewer held than there are means one of them is free. */
-  isFull(size: number | undefined = this.size): boolean {
-    return size !== undefined && this.held.size >= size;
-  }
-}
-
-/** A number somebody holds; its own node in the heap. */
-class HeldLease extends Expiring {
-  readonly pool: NumberedPool;
-  readonly workerId: string;
-  readonly value: number;
-  readonly fence: number;
-  readonly sinceAtMs: number;
-  readonly #leases: Leases;
-  scope: LeaseScope;
-  /** Who it was granted to, for people to read. */
-  caller: Caller;
-  /** The session it was granted to; undefined once that has ended and the lease outlives it. */
-  sessionId: string | undefined;
-
-  constructor(
-    leases: Leases,
-    grant: Pick<HeldLease, "pool" | "workerId" | "value" | "fence" | "sinceAtMs" | "scope" | "caller">,
-  ) {
-    super();
-    this.#leases = leases;
-    this.pool = grant.pool;
-    this.workerId = grant.workerId;
-    this.value = grant.value;
-    this.fence = grant.fence;
-    this.sinceAtMs = grant.sinceAtMs;
-    this.scope = grant.scope;
-    this.caller = grant.caller;
-    this.sessionId = grant.caller.id;
-  }
-
-  get answer(): Lease {
-    const expiresAtMs = this.expiresAtMs === Number.POSITIVE_INFINITY ? undefined : this.expiresAtMs;
-    return { value: this.value, fence: this.fence, expiresAtMs };
-  }
-
-  /** Whether `caller` may renew and release it. */
-  isOpenTo(caller: Caller): boolean {
-    return this.scope === "ttl" || this.sessionId === caller.id;
-  }
-
-  override expire(nowMs: number): void {
-    this.#leases.expired(this, nowMs);
-  }
-}
 
 type LeaseWait = Wait<LeaseRequest, Lease>;
 
@@ -141,12 +78,6 @@ export class Leases {
     return { released: chosen.length > 0 };
   }
 
-  /** For leases only: the deadline of `lease` has passed; its number goes on at `nowMs`. */
-  expired(lease: HeldLease, nowMs: number): void {
-    this.#expiredCount += 1;
-    this.#free(lease, nowMs);
-  }
-
   /** Frees what ends with the session. What does not stays, under the name the session had. */
   endSession(sessionId: string, nowMs: number): void {
     for (const lease of this.#bySession.of(sessionId)) {
@@ -162,12 +93,23 @@ export class Leases {
     });
   }
 
+  /** Who has which number of `key`. */
+  holdersOf(key: string): readonly WhyHolder[] {
+    return [...(this.#pools.get(key)?.held.values() ?? [])].map((lease) => lease.asHolder);
+  }
+
   clear(): void {
     this.#pools.clear();
     this.#byWorker.clear();
     this.#bySession.clear();
     this.#size = 0;
   }
+
+  /** The deadline of `lease` has passed; its number goes on at `nowMs`. */
+  readonly #expired = (lease: HeldLease, nowMs: number): void => {
+    this.#expiredCount += 1;
+    this.#free(lease, nowMs);
+  };
 
   #renew(lease: HeldLease, request: LeaseRequest, by: { caller: Caller; nowMs: number }): Lease {
     if (!lease.isOpenTo(by.caller)) throw notOwner("renew", lease);
@@ -190,7 +132,10 @@ export class Leases {
     const { workerId, scope = "ttl" } = request;
     const fence = this.#options.nextFence();
     const value = pool.free.take();
-    const lease = new HeldLease(this, { pool, workerId, value, fence, scope, sinceAtMs: to.nowMs, caller: to.caller });
+    const lease = new HeldLease(
+      { pool, workerId, value, fence, scope, sinceAtMs: to.nowMs, caller: to.caller },
+      this.#expired,
+    );
     pool.size ??= request.size;
     pool.held.set(workerId, lease);
     this.#byWorker.add(workerId, lease);

@@ -6,6 +6,7 @@
 import type { Hold } from "../../protocol/commands.ts";
 import { EphemeralError } from "../../protocol/errors.ts";
 import type { Limits } from "../../protocol/limits.ts";
+import type { WhyReply } from "../../protocol/pools.ts";
 import type { KeyEvent } from "../../protocol/pushes.ts";
 import type { Clock } from "../clock.ts";
 import type {
@@ -30,11 +31,14 @@ import type {
   WaitInfo,
   Waiting,
 } from "../engine.ts";
+import type { Acquired, AcquireRequest, PoolItems, PoolSlots, Renewed, WhyRequest } from "../pooling.ts";
 import { ExpiryHeap } from "./expiry-heap.ts";
 import { Keyspace } from "./keyspace.ts";
 import { Leases } from "./leases.ts";
 import { Onces } from "./once.ts";
+import { Pools } from "./pools.ts";
 import { Waits } from "./wait-queue.ts";
+import { explain } from "./why.ts";
 
 /** Fences grow across restarts: a broker would have to grant a thousand holds a millisecond to be overtaken. */
 const fencesPerMs = 1000;
@@ -46,6 +50,7 @@ export class MemoryEngine implements Engine {
   readonly #keyspace: Keyspace;
   readonly #leases: Leases;
   readonly #onces: Onces;
+  readonly #pools: Pools;
   /** The last one given out. */
   #fence: number;
   #isClosed = false;
@@ -62,6 +67,7 @@ export class MemoryEngine implements Engine {
     this.#keyspace = new Keyspace({ expiries, limits, waits });
     this.#leases = new Leases({ expiries, limits, waits, nextFence, requireName });
     this.#onces = new Onces({ expiries, waits, keyspace: this.#keyspace, nextFence, requireName });
+    this.#pools = new Pools({ expiries, limits, waits, nextFence, requireName });
   }
 
   set(request: SetRequest): { readonly version: number } {
@@ -122,11 +128,58 @@ export class MemoryEngine implements Engine {
     this.#onces.reject(rejection, this.#now());
   }
 
+  definePool(request: PoolItems): { readonly size: number } {
+    this.#now();
+    return this.#pools.define(request);
+  }
+
+  addToPool(request: PoolItems): { readonly size: number } {
+    this.#now();
+    return this.#pools.add(request);
+  }
+
+  removeFromPool(request: PoolSlots): { readonly size: number } {
+    this.#now();
+    return this.#pools.remove(request);
+  }
+
+  acquire(request: AcquireRequest, waiting: Waiting): Awaitable<Acquired> {
+    return this.#pools.acquire(request, waiting, this.#now());
+  }
+
+  renewGrant(request: { readonly grant: string; readonly ttlMs: number }, caller: Caller): Renewed {
+    return this.#pools.renew(request, caller, this.#now());
+  }
+
+  releaseGrant(grant: string, caller: Caller): { readonly released: boolean } {
+    this.#now();
+    return this.#pools.release(grant, caller);
+  }
+
+  quarantineGrant(request: { readonly grant: string; readonly reason: string }, caller: Caller): void {
+    this.#pools.quarantine(request, caller, this.#now());
+  }
+
+  why({ name, isPoolOnly }: WhyRequest): WhyReply {
+    const nowMs = this.#now();
+    return explain({
+      name,
+      holders: isPoolOnly ? [] : [...this.#leases.holdersOf(name), ...this.#onces.holdersOf(name)],
+      waits: isPoolOnly ? [] : this.#waits.for(name, ["lease", "once", "get"]),
+      pool: this.#pools.find(name),
+      cycleOf: (pool) => this.#pools.cycleOf(pool, nowMs),
+      isKnown: !isPoolOnly && this.#keyspace.find(name, nowMs) !== undefined,
+    });
+  }
+
   /** Waits end first, so that nothing is handed to the session that goes. */
   endSession({ id, label }: Caller): void {
     const nowMs = this.#expiries.sweep();
     const reason = new EphemeralError("cancelled", `Cannot go on waiting: the session ${label ?? id} has ended`);
-    this.#waits.endSession(id, reason);
+    this.#pools.together(() => {
+      this.#waits.endSession(id, reason);
+      this.#pools.endSession(id);
+    });
     this.#leases.endSession(id, nowMs);
     this.#onces.endSession(id, nowMs);
     this.#keyspace.endSession(id);
@@ -134,7 +187,7 @@ export class MemoryEngine implements Engine {
 
   holdsOf(sessionId: string): readonly HeldBySession[] {
     this.#expiries.sweep();
-    const parts = [this.#leases, this.#onces, this.#keyspace];
+    const parts = [this.#leases, this.#onces, this.#pools, this.#keyspace];
     const holds = parts.flatMap((part) => part.holdsOf(sessionId));
     return holds.sort((a, b) => a.sinceAtMs - b.sinceAtMs || fenceOf(a) - fenceOf(b));
   }
@@ -154,20 +207,21 @@ export class MemoryEngine implements Engine {
       items: this.#keyspace.size,
       leases: this.#leases.size,
       onces: this.#onces.size,
+      grants: this.#pools.size,
       waits: this.#waits.size,
       storeBytes: this.#keyspace.storeBytes,
       itemsExpired: this.#keyspace.expiredCount,
       leasesExpired: this.#leases.expiredCount,
+      grantsExpired: this.#pools.expiredCount,
     };
   }
 
   close(): void {
     this.#isClosed = true;
+    this.#pools.closing();
     this.#waits.failAll(closed());
     this.#expiries.clear();
-    this.#keyspace.clear();
-    this.#leases.clear();
-    this.#onces.clear();
+    for (const part of [this.#keyspace, this.#leases, this.#onces, this.#pools]) part.clear();
   }
 
   /** The instant a command takes effect, with everything gone that ended before it. */
@@ -177,7 +231,7 @@ export class MemoryEngine implements Engine {
   }
 
   #requireName(name: string): void {
-    const names = this.#leases.namesCount + this.#onces.namesCount;
+    const names = this.#leases.namesCount + this.#onces.namesCount + this.#pools.namesCount;
     if (names < this.#limits.namesMax) return;
     const actual = `${names} names are in use, limit is ${this.#limits.namesMax}`;
     throw new EphemeralError("too_many_names", `Cannot use name ${JSON.stringify(name)}: ${actual}`);

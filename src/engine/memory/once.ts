@@ -3,6 +3,7 @@
  * value itself is an ordinary key of the keyspace. A turn ends with its session and passes to the first who waits.
  */
 import { EphemeralError } from "../../protocol/errors.ts";
+import type { WhyHolder } from "../../protocol/pools.ts";
 import type { Awaitable, Caller, HeldBySession, OnceOutcome, OnceRejection, Waiting } from "../engine.ts";
 import { Expiring, type ExpiryHeap } from "./expiry-heap.ts";
 import type { Keyspace } from "./keyspace.ts";
@@ -138,6 +139,14 @@ export class Onces {
     return this.#bySession
       .of(sessionId)
       .map(({ key, fence, sinceAtMs }) => ({ kind: "once", id: key, fence, sinceAtMs }));
+  }
+
+  /** Who produces `key`. */
+  holdersOf(key: string): readonly WhyHolder[] {
+    const turn = this.#turns.get(key);
+    if (turn === undefined) return [];
+    const { caller, fence, sinceAtMs } = turn;
+    return [{ kind: "once", session: caller.id, label: caller.label, fence, sinceAtMs }];
   }
 
   clear(): void {

@@ -10,7 +10,8 @@ import { Expiring, type ExpiryHeap } from "./expiry-heap.ts";
 import { OwnerIndex } from "./owner-index.ts";
 
 /** What the register needs of a wait, whatever it waits for. */
-interface PendingWait {
+export interface PendingWait {
+  readonly caller: Caller;
   readonly info: WaitInfo;
   fail(reason: EphemeralError): boolean;
 }
@@ -34,6 +35,11 @@ export class Waits {
   /** What `sessionId` waits for, oldest first. */
   of(sessionId: string): readonly WaitInfo[] {
     return this.#bySession.of(sessionId).map((wait) => wait.info);
+  }
+
+  /** All that wait for `name` by one of `actions`, oldest first. Looks at every wait there is. */
+  for(name: string, actions: readonly string[]): readonly PendingWait[] {
+    return [...this.#all].filter(({ info }) => info.key === name && actions.includes(info.action));
   }
 
   /** @throws {EphemeralError} `too_many_commands` when one more would be past a bound */
@@ -222,7 +228,7 @@ interface Linked<Self> {
 }
 
 /** A list linked through its members: joining, and leaving from the middle, cost the same however long it is. */
-class WaitQueue<Member extends Linked<Member>> {
+export class WaitQueue<Member extends Linked<Member>> {
   first: Member | undefined;
   #last: Member | undefined;
 

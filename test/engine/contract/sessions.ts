@@ -96,10 +96,12 @@ export function sessionsContract(create: EngineFactory): void {
         items: 0,
         leases: 0,
         onces: 0,
+        grants: 0,
         waits: 0,
         storeBytes: 0,
         itemsExpired: 0,
         leasesExpired: 0,
+        grantsExpired: 0,
       });
     });
 

@@ -1,0 +1,58 @@
+/**
+ * What one `acquire` was given: which items, in which mode, to whom, until when; its own node in the heap. What happens when
+ * it ends stands in `grants.ts`.
+ */
+import type { PoolMode } from "../../protocol/pools.ts";
+import type { Caller } from "../engine.ts";
+import type { Acquired } from "../pooling.ts";
+import { Expiring } from "./expiry-heap.ts";
+import type { Pool } from "./pool.ts";
+import type { PoolItem } from "./pool-item.ts";
+
+/** One item of a grant. */
+export interface Holding {
+  readonly pool: Pool;
+  readonly item: PoolItem;
+  readonly mode: PoolMode;
+}
+
+export class Grant extends Expiring {
+  /** Made of the fence, which grows across restarts: a late release never meets another broker's grant. */
+  readonly id: string;
+  readonly fence: number;
+  readonly caller: Caller;
+  /** The thread of work it is for; undefined when nobody said. */
+  readonly owner: string | undefined;
+  readonly sinceAtMs: number;
+  /** In the order of the wants. */
+  readonly holdings: Holding[] = [];
+  readonly #expired: (grant: Grant) => void;
+
+  constructor(about: Pick<Grant, "fence" | "caller" | "owner" | "sinceAtMs">, expired: (grant: Grant) => void) {
+    super();
+    this.id = `g${about.fence}`;
+    this.fence = about.fence;
+    this.caller = about.caller;
+    this.owner = about.owner;
+    this.sinceAtMs = about.sinceAtMs;
+    this.#expired = expired;
+  }
+
+  get answer(): Acquired {
+    return {
+      id: this.id,
+      fence: this.fence,
+      items: this.holdings.map(({ pool, item }) => ({ pool: pool.name, slot: item.slot, value: item.value })),
+      expiresAtMs: this.endsAtMs,
+    };
+  }
+
+  /** When it ends by itself; undefined when it does not. */
+  get endsAtMs(): number | undefined {
+    return this.expiresAtMs === Number.POSITIVE_INFINITY ? undefined : this.expiresAtMs;
+  }
+
+  override expire(): void {
+    this.#expired(this);
+  }
+}
