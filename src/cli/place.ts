@@ -6,7 +6,6 @@ import { type RunningBroker, startBroker } from "../broker/broker.ts";
 import { pipeOfName } from "../broker/broker-name.ts";
 import type { BrokerConfig } from "../broker/config.ts";
 import { EphemeralError } from "../protocol/errors.ts";
-import { joinRun, type Membership } from "./membership.ts";
 import type { SignalInbox, SignalName } from "./own-signals.ts";
 import { Reaper } from "./reaper.ts";
 import { markOfJoiner, markOfOwner, type RunMark } from "./run-mark.ts";
@@ -84,7 +83,9 @@ function isNameTaken({ details }: EphemeralError): boolean {
 }
 
 async function joinedPlace(pipe: string, { config, label, graceMs, searchPath }: PlaceOptions): Promise<Place> {
-  const membership: Membership = await joinRun({ pipe, secret: config.secret, label });
+  // Most who start have a broker of their own: they need not wait for a client to be loaded.
+  const { joinRun } = await import("./membership.ts");
+  const membership = await joinRun({ pipe, secret: config.secret, label });
   const mark = markOfJoiner(pipe);
   const reaper = startReaper({ mark: mark.entry, graceMs, searchPath });
   return {

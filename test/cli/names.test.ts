@@ -170,6 +170,29 @@ Join it with --join, end it with: ephemeral stop --name x, or choose another nam
       });
     });
 
+    test("is refused, and not kept waiting, when the run it is in is about to end", async () => {
+      await using first = await owner();
+      await using second = start(["--name", "x", "--join"], ["sh", "-c", member], { beside: first });
+      await until(() => second.stdout !== "");
+      await using stopping = run(["stop", "--name", "x", "--wait", "1ms"], { beside: first });
+      expect(await stopping.ending()).toEqual(exited(75));
+      const through = ["sh", "-c", `EPHEMERAL_PIPE=$PWD/ephemeral/x/sock exec "$@"`, "sh"];
+      await using third = start(["--join"], ["true"], { beside: first, through });
+      expect(await outcome(third)).toEqual({
+        ...exited(69),
+        stdout: "",
+        stderr: "ephemeral: Cannot run join: the broker is about to end\nThe broker's run is ending\n",
+      });
+    });
+
+    test("is not inherited by a run inside: that one's processes are its own", async () => {
+      const ours = program.argv.join(" ");
+      await using first = await owner();
+      const script = `${ours} start -- sh -c 'echo "\${EPHEMERAL_JOINER-none}"'`;
+      await using second = start(["--name", "x", "--join"], ["sh", "-c", script], { beside: first });
+      expect(await outcome(second)).toMatchObject({ ...exited(0), stdout: "none\n" });
+    });
+
     test("needs the broker's secret", async () => {
       const environment = { EPHEMERAL_SECRET: "open sesame" };
       await using first = start(["--name", "x"], ["sh", "-c", member], { environment });

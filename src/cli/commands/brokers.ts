@@ -82,6 +82,7 @@ async function commandOf(pid: number | undefined): Promise<string | undefined> {
   const [{ startPage }, { scanArguments }] = await Promise.all([import("./start.ts"), import("../arguments.ts")]);
   try {
     const words = readFileSync(`/proc/${pid}/cmdline`, "utf8").split("\0").slice(0, -1);
+    if (!words.includes("start")) return undefined;
     const argv = words.slice(words.indexOf("start") + 1);
     const { operands } = scanArguments(argv, { command: "start", definitions: startPage.args, wrapsCommand: true });
     return operands.length === 0 ? undefined : operands.join(" ");

@@ -134,7 +134,7 @@ function explained(error: unknown, runRoot: string): unknown {
     const hint = `Join it with --join, end it with: ephemeral stop --name ${error.details.name}, or choose another name`;
     return new HintedError(error.code, error.message, { hint });
   }
-  if (error.message.startsWith("Cannot join")) return error;
+  if (!error.message.startsWith("Cannot start broker")) return error;
   const hint = `Its place would be in ${runRoot}; XDG_RUNTIME_DIR or TMPDIR name another`;
   return new HintedError(error.code, error.message, { hint });
 }
