@@ -9,22 +9,15 @@ import type { Invocation } from "./invocation.ts";
 import type { Log, LogFields } from "./log.ts";
 
 /** All that is said of a request or of a reply. A field that is not listed is not told: it may hold a value or a proof. */
-const toldOfRequests = [
-  "key",
-  "workerId",
-  "prefix",
-  "ttl",
-  "if",
-  "version",
-  "size",
-  "waitMs",
-  "scope",
-  "fence",
-  "cacheMs",
-  "target",
-  "lingerMs",
-];
-const toldOfReplies = ["version", "fence", "leader", "deleted", "released", "cancelled"];
+const toldOfRequests: ReadonlySet<string> = new Set(
+  (
+    "key workerId prefix limit ttl if version refresh overflow ttlIfNew size waitMs scope fence cacheMs target lingerMs " +
+    "pool grant owner count windowMs cost forMs parties queue job ackMs delayMs channel method"
+  ).split(" "),
+);
+const toldOfReplies: ReadonlySet<string> = new Set(
+  "version fence leader deleted released cancelled unwatched".split(" "),
+);
 
 export class CommandLog {
   readonly #log: Log;
@@ -75,8 +68,8 @@ function prefixed(fields: LogFields): LogFields {
   return Object.fromEntries(Object.entries(fields).map(([name, field]) => [`reply.${name}`, field]));
 }
 
-function told(message: object, names: readonly string[]): LogFields {
-  const fields = Object.entries(message).filter(([name, field]) => names.includes(name) && isPlain(field));
+function told(message: object, names: ReadonlySet<string>): LogFields {
+  const fields = Object.entries(message).filter(([name, field]) => names.has(name) && isPlain(field));
   // Only plain fields are left.
   return Object.fromEntries(fields) as LogFields;
 }

@@ -51,7 +51,7 @@ function wellSaid(action: string): Record<string, unknown> {
 
 const fields = (
   "id key prefix cursor limit workerId ttl size waitMs scope if version fence value data token auth session client label " +
-  "lingerMs protocol reason cacheMs target items compressed beforeSize afterSize by refresh codec"
+  "lingerMs protocol reason cacheMs target items compressed beforeSize afterSize by refresh codec overflow ttlIfNew"
 ).split(" ");
 
 /** Says `action` with each of its fields made wrong in several ways, with a mark in each. */
