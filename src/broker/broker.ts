@@ -3,7 +3,7 @@
  * Knows nothing of argv, of the environment or of the command that runs beside it.
  */
 import { randomBytes } from "node:crypto";
-import { type Clock, systemClock } from "../engine/clock.ts";
+import { type Clock, elapsedMs, systemClock } from "../engine/clock.ts";
 import { MemoryEngine } from "../engine/memory/memory-engine.ts";
 import { fromMessagePack, msgpackCodec } from "../msgpack/codec.ts";
 import { closeCodes } from "../protocol/errors.ts";
@@ -18,6 +18,7 @@ import { type EndReason, Lifetime } from "./lifetime.ts";
 import { listenOnPipe } from "./pipe-listener.ts";
 import { claimRunDirectory, sweepRunDirectories } from "./run-directory.ts";
 import { Sessions } from "./sessions.ts";
+import { Turns } from "./turns.ts";
 import { brokerVersion } from "./version.ts";
 import { Watches } from "./watches.ts";
 
@@ -77,7 +78,8 @@ export async function startBroker(
     isDraining: () => lifetime.state !== "running",
   });
   const countChanged = (open: number): void => lifetime.connectionsOpen(open);
-  const connections = new Connections({ ...shared, limits, codecs, dispatcher, log, countChanged });
+  const turns = new Turns({ elapsedMs, defer: setImmediate });
+  const connections = new Connections({ ...shared, turns, limits, codecs, dispatcher, log, countChanged });
   const listener = listenOnPipe({
     pipe: directory.pipe,
     connect: (socket, peer) => connections.open(socket, { door: "pipe", pid: peer.pid }),

@@ -8,11 +8,15 @@ import { EphemeralError } from "../protocol/errors.ts";
 import type { Dispatcher } from "./dispatcher.ts";
 import type { Invocation } from "./invocation.ts";
 import type { Session } from "./session.ts";
-import { TaskLine } from "./task-line.ts";
+import { type Task, TaskLine } from "./task-line.ts";
 
 export interface CommandsInFlightOptions {
   readonly dispatcher: Dispatcher;
   readonly commandsMax: number;
+  /** Bytes of the commands that wait for their turn. */
+  readonly heldBytesMax: number;
+  /** Reads a frame again that was read as a command before. */
+  readonly read: (frame: Uint8Array) => Command;
   /** Whose commands these are at the moment. */
   readonly session: () => Session;
   /** Sends the reply to command `id`.
@@ -20,10 +24,18 @@ export interface CommandsInFlightOptions {
   readonly answer: (id: number | undefined, reply: object) => void;
   /** Sends a refusal. */
   readonly refuse: (refusal: ErrorReply) => void;
-  /** Whether commands without a number must wait, because too much of what was answered is unread. */
+  /** Whether nothing may be begun now, for whatever reason. `goOn` is to be called when that changes. */
   readonly isHeldBack: () => boolean;
+  /** Whether too much of what was answered is unread, so that even what is begun is not to be answered. */
+  readonly isUnread: () => boolean;
   /** Told when a peer failed to prove itself. */
   readonly authFailed: (action: CommandName) => void;
+}
+
+/** An answer that waits until earlier ones have been read. It is not encoded yet: what it shows is shared. */
+interface HeldAnswer {
+  readonly reply: Reply<CommandName>;
+  readonly command: Command;
 }
 
 export class CommandsInFlight {
@@ -32,25 +44,31 @@ export class CommandsInFlight {
   readonly #ordered: TaskLine;
   /** Every command that waits, with a number or without. */
   readonly #waiting = new Set<Invocation>();
+  #heldAnswers: HeldAnswer[] = [];
 
   constructor(options: CommandsInFlightOptions) {
     this.#options = options;
     this.#ordered = new TaskLine({
-      hasRoom: () => this.size < options.commandsMax,
+      hasRoom: (bytes) => this.size < options.commandsMax && this.#ordered.bytes + bytes <= options.heldBytesMax,
       isHeldBack: options.isHeldBack,
       refuse: () => options.refuse(this.#refusal(this.#tooMany(), undefined)),
     });
   }
 
   get size(): number {
-    return this.#numbered.size + this.#ordered.length;
+    return this.#numbered.size + this.#ordered.length + this.#heldAnswers.length;
   }
 
-  /** Runs `command`, now or in its turn, and sees that it is answered exactly once. */
-  run(command: Command, invocation: Invocation): void {
+  /** Runs `command`, which came as `frame`, now or in its turn, and sees that it is answered exactly once. */
+  run(command: Command, { invocation, frame }: { readonly invocation: Invocation; readonly frame: Uint8Array }): void {
     const { id } = command;
-    if (id === undefined) this.#ordered.run(() => this.#run(command, invocation));
-    else if (this.size >= this.#options.commandsMax) this.#options.refuse(this.#refusal(this.#tooMany(), id));
+    if (id === undefined) {
+      this.#ordered.run({
+        bytes: frame.length,
+        task: () => this.#run(command, invocation),
+        kept: () => this.#keptTask(frame.slice(), invocation),
+      });
+    } else if (this.size >= this.#options.commandsMax) this.#options.refuse(this.#refusal(this.#tooMany(), id));
     else if (this.#numbered.has(id)) this.#options.refuse(this.#refusal(duplicateId(id), id));
     else this.#runNumbered(command, invocation, id);
   }
@@ -58,8 +76,9 @@ export class CommandsInFlight {
   /** Refuses what could not even be read as a command; without a number in its turn among those without one. */
   refuse(error: unknown, id: number | undefined): void {
     const refusal = this.#refusal(error, id);
-    if (id === undefined) this.#ordered.run(() => this.#options.refuse(refusal));
-    else this.#options.refuse(refusal);
+    const task = (): void => this.#options.refuse(refusal);
+    if (id === undefined) this.#ordered.run({ bytes: 0, task, kept: () => task });
+    else task();
   }
 
   /** Takes the wait of command `id` out of its queue. False when it was answered already. */
@@ -68,8 +87,12 @@ export class CommandsInFlight {
     return this.#numbered.get(id)?.cancel?.(reason) ?? false;
   }
 
-  /** Takes up the commands that were held back. */
+  /** Takes up what was held back. */
   goOn(): void {
+    while (this.#heldAnswers.length > 0 && !this.#options.isHeldBack()) {
+      const held = this.#heldAnswers.shift();
+      if (held !== undefined) this.#answer(held.reply, held.command);
+    }
     this.#ordered.goOn();
   }
 
@@ -77,8 +100,15 @@ export class CommandsInFlight {
    *  the session. */
   endAll(): void {
     this.#ordered.clear();
+    this.#heldAnswers = [];
     const reason = new EphemeralError("cancelled", "Cannot go on waiting: the connection is closed");
     for (const invocation of [...this.#waiting]) invocation.cancel?.(reason);
+  }
+
+  /** What waits is kept as it came: read, it can be twenty times as large. A function of its own, so that nothing else of its
+   *  arrival is kept. */
+  #keptTask(frame: Uint8Array, invocation: Invocation): Task {
+    return () => this.#run(this.#options.read(frame), invocation);
   }
 
   #runNumbered(command: Command, invocation: Invocation, id: number): void {
@@ -108,7 +138,8 @@ export class CommandsInFlight {
       (reply) => {
         this.#waiting.delete(invocation);
         if (waits) this.#options.dispatcher.countHandOver(command.action);
-        this.#answer(reply, command);
+        if (this.#options.isUnread()) this.#heldAnswers.push({ reply, command });
+        else this.#answer(reply, command);
       },
       (error) => {
         this.#waiting.delete(invocation);
@@ -136,10 +167,13 @@ export class CommandsInFlight {
   }
 
   #tooMany(): EphemeralError {
-    const { commandsMax } = this.#options;
-    return new EphemeralError("too_many_commands", `Cannot run command: ${commandsMax} are unanswered, the limit`, {
-      details: { commandsInFlightMax: commandsMax },
-    });
+    const { commandsMax, heldBytesMax } = this.#options;
+    const actual = `${this.size} are unanswered, ${this.#ordered.bytes} bytes of them wait for their turn`;
+    return new EphemeralError(
+      "too_many_commands",
+      `Cannot run command: ${actual}; the limits are ${commandsMax} and ${heldBytesMax} bytes`,
+      { details: { commandsInFlightMax: commandsMax, commandsHeldBytesMax: heldBytesMax } },
+    );
   }
 }
 

@@ -5,7 +5,6 @@
 import type { CancelAlarm, Clock } from "../engine/clock.ts";
 import type { Codec } from "../protocol/codec.ts";
 import type { Command, CommandName } from "../protocol/commands.ts";
-import { DetectingDecoder } from "../protocol/detecting-decoder.ts";
 import { closeCodes } from "../protocol/errors.ts";
 import { badFramesInARowMax, type Limits } from "../protocol/limits.ts";
 import { parseCommand, readCommandId } from "../protocol/parse.ts";
@@ -14,6 +13,7 @@ import { Admission } from "./admission.ts";
 import type { SecretAuthentication } from "./auth.ts";
 import { CommandsInFlight } from "./commands-in-flight.ts";
 import type { Dispatcher } from "./dispatcher.ts";
+import { Inbox } from "./inbox.ts";
 import { Invocation } from "./invocation.ts";
 import type { Log } from "./log.ts";
 import { Outbox } from "./outbox.ts";
@@ -22,11 +22,13 @@ import type { Session } from "./session.ts";
 import type { Carrier } from "./sessions.ts";
 import type { Socket } from "./socket.ts";
 import type { Tally } from "./tally.ts";
+import type { Turns } from "./turns.ts";
 
 /** What a connection is handed by the broker. */
 export interface ConnectionParts {
   readonly limits: Limits;
   readonly clock: Clock;
+  readonly turns: Turns;
   /** The first byte of a connection chooses between them. */
   readonly codecs: { readonly json: Codec; readonly msgpack: Codec };
   readonly dispatcher: Dispatcher;
@@ -47,13 +49,11 @@ export class Connection implements Carrier {
   readonly #parts: ConnectionParts;
   readonly #socket: Socket;
   readonly #outbox: Outbox;
-  readonly #decoder: DetectingDecoder;
+  readonly #inbox: Inbox;
   readonly #commands: CommandsInFlight;
   /** Subscriptions whose reader is behind. */
   readonly #behind = new Set<PushStream>();
   #state: "open" | "paused" | "closing" | "closed" = "open";
-  /** What came while paused, or behind the frame that paused us. */
-  #heldBytes: Uint8Array[] = [];
   #cancelStallAlarm: CancelAlarm | undefined;
   #receivedBytes = 0;
   #commandsRead = 0;
@@ -66,16 +66,40 @@ export class Connection implements Carrier {
     this.#socket = peer.socket;
     this.#session = peer.session;
     this.#outbox = new Outbox(peer.socket);
-    this.#decoder = new DetectingDecoder(parts.limits.frameBytesMax);
+    this.#inbox = this.#openInbox();
     this.admission = new Admission(parts.authentication);
     this.openedAtMs = parts.clock.nowMs();
-    this.#commands = new CommandsInFlight({
-      dispatcher: parts.dispatcher,
-      commandsMax: parts.limits.commandsInFlightMax,
+    this.#commands = this.#openCommands();
+  }
+
+  #openInbox(): Inbox {
+    const { limits, turns, dispatcher } = this.#parts;
+    return new Inbox({
+      frameBytesMax: limits.frameBytesMax,
+      turns,
+      socket: this.#socket,
+      isStopped: () => this.#state !== "open",
+      frame: (frame) => this.#receiveFrame(frame),
+      goOn: () => this.#commands.goOn(),
+      failed: (error) => {
+        this.#say(dispatcher.refusal(error, { id: undefined }));
+        this.close(closeCodes.badRequest, "a frame could not be read");
+      },
+    });
+  }
+
+  #openCommands(): CommandsInFlight {
+    const { limits, dispatcher } = this.#parts;
+    return new CommandsInFlight({
+      dispatcher,
+      commandsMax: limits.commandsInFlightMax,
+      heldBytesMax: limits.commandsHeldBytesMax,
+      read: (frame) => parseCommand(this.codec.decode(frame), limits),
       session: () => this.#session,
       answer: (id, reply) => this.#answer(id, reply),
       refuse: (refusal) => this.#say(refusal),
-      isHeldBack: () => this.#state !== "open",
+      isHeldBack: () => !this.#inbox.mayGoOn(),
+      isUnread: () => this.#state === "paused",
       authFailed: (action) => this.#authFailed(action),
     });
   }
@@ -106,7 +130,7 @@ export class Connection implements Carrier {
   /** What this connection speaks. Nothing is said before its first byte has chosen. */
   get codec(): Codec {
     const { json, msgpack } = this.#parts.codecs;
-    return this.#decoder.framing === "prefixed" ? msgpack : json;
+    return this.#inbox.framing === "prefixed" ? msgpack : json;
   }
 
   /** Whether any command but `hello` and `challenge` has come. */
@@ -117,24 +141,7 @@ export class Connection implements Carrier {
   /** Takes what the socket brought. Nothing in it can do more than end this connection. */
   receive(chunk: Uint8Array): void {
     this.#receivedBytes += chunk.length;
-    this.#take(chunk);
-  }
-
-  #take(chunk: Uint8Array): void {
-    if (this.#state === "closing" || this.#state === "closed") return;
-    if (this.#state === "paused") {
-      this.#heldBytes.push(chunk.slice());
-      return;
-    }
-    try {
-      const taken = this.#decoder.push(chunk, this.#receiveFrame);
-      // Assigned by what the frames did; the compiler still believes "open".
-      const state = this.#state as string;
-      if (taken < chunk.length && state === "paused") this.#heldBytes.push(chunk.slice(taken));
-    } catch (error) {
-      this.#say(this.#parts.dispatcher.refusal(error, { id: undefined }));
-      this.close(closeCodes.badRequest, "a frame could not be read");
-    }
+    this.#inbox.receive(chunk);
   }
 
   /** The socket has room again. */
@@ -150,7 +157,7 @@ export class Connection implements Carrier {
     if (this.#state === "closed") return;
     this.#state = "closed";
     this.#cancelStallAlarm?.();
-    this.#heldBytes = [];
+    this.#inbox.close();
     this.#behind.clear();
     this.#outbox.clear();
     this.#commands.endAll();
@@ -164,7 +171,7 @@ export class Connection implements Carrier {
     if (!this.session.isAnonymous || this.#hasStreams) this.push({ push: "closing", code, reason });
     this.#state = "closing";
     this.#commands.endAll();
-    this.#heldBytes = [];
+    this.#inbox.close();
     if (this.#outbox.flush() === 0) this.#end();
     else this.#armStallAlarm();
   }
@@ -209,21 +216,20 @@ export class Connection implements Carrier {
     return this.#commands.cancel(target);
   }
 
-  readonly #receiveFrame = (frame: Uint8Array): boolean => {
+  #receiveFrame(frame: Uint8Array): void {
     try {
       const message = this.codec.decode(frame);
       this.#badFramesInARow = 0;
-      this.#receiveMessage(message, this.admission.admits(frame));
+      this.#receiveMessage(message, frame);
     } catch (error) {
       this.#commands.refuse(error, undefined);
       if (++this.#badFramesInARow >= badFramesInARowMax) {
         this.close(closeCodes.badRequest, `${badFramesInARowMax} frames in a row could not be read`);
       }
     }
-    return this.#state === "open";
-  };
+  }
 
-  #receiveMessage(message: Record<string, unknown>, isAdmitted: boolean): void {
+  #receiveMessage(message: Record<string, unknown>, frame: Uint8Array): void {
     const id = readCommandId(message);
     let command: Command;
     try {
@@ -234,8 +240,7 @@ export class Connection implements Carrier {
     }
     this.#commandsRead++;
     if (!this.#hasWorked && command.action !== "hello" && command.action !== "challenge") this.#beginWork();
-    const invocation = new Invocation(this, isAdmitted);
-    this.#commands.run(command, invocation);
+    this.#commands.run(command, { invocation: new Invocation(this, this.admission.admits(frame)), frame });
   }
 
   #beginWork(): void {
@@ -273,12 +278,7 @@ export class Connection implements Carrier {
   #resume(): void {
     this.#state = "open";
     this.#cancelStallAlarm?.();
-    const held = this.#heldBytes;
-    this.#heldBytes = [];
-    this.#commands.goOn();
-    for (const bytes of held) this.#take(bytes);
-    // Assigned by what was received; the compiler still believes "open".
-    if ((this.#state as string) === "open") this.#socket.resume();
+    this.#inbox.goOn();
   }
 
   #armStallAlarm(): void {

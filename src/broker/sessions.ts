@@ -3,7 +3,7 @@
  * shows who is there. Knows nothing of commands or bytes.
  */
 import type { CancelAlarm, Clock } from "../engine/clock.ts";
-import type { Engine } from "../engine/engine.ts";
+import type { Awaitable, Engine } from "../engine/engine.ts";
 import type { SessionInfo } from "../protocol/commands.ts";
 import type { Log } from "./log.ts";
 import { type Door, Session } from "./session.ts";
@@ -111,19 +111,25 @@ export class Sessions {
   }
 
   /** Everybody, oldest first, with what they hold and wait for. */
-  async show(): Promise<SessionInfo[]> {
-    return Promise.all(
-      [...this.#alive.values()].map(async ({ session }) => ({
-        session: session.id,
-        state: session.state === "lingering" ? "lingering" : "attached",
-        label: session.label,
-        client: session.client,
-        pid: session.peerPid,
-        connectedAtMs: session.startedAtMs,
-        holds: await this.#engine.holdsOf(session.id),
-        waits: await this.#engine.waitsOf(session.id),
-      })),
-    );
+  show(): Awaitable<SessionInfo[]> {
+    const shown = [...this.#alive.values()].map(({ session }) => this.#show(session));
+    // An engine that is not asked over a wire answers at once, for all of them.
+    return shown.every((info): info is SessionInfo => !(info instanceof Promise)) ? shown : Promise.all(shown);
+  }
+
+  #show(session: Session): Awaitable<SessionInfo> {
+    const [holds, waits] = [this.#engine.holdsOf(session.id), this.#engine.waitsOf(session.id)];
+    const info = (read: Pick<SessionInfo, "holds" | "waits">): SessionInfo => ({
+      session: session.id,
+      state: session.state === "lingering" ? "lingering" : "attached",
+      label: session.label,
+      client: session.client,
+      pid: session.peerPid,
+      connectedAtMs: session.startedAtMs,
+      ...read,
+    });
+    if (!(holds instanceof Promise || waits instanceof Promise)) return info({ holds, waits });
+    return Promise.all([holds, waits]).then(([held, waited]) => info({ holds: held, waits: waited }));
   }
 
   #advance(place: Place, event: SessionEvent): void {

@@ -8,15 +8,25 @@ import type { Awaitable } from "../engine/engine.ts";
 /** Does one command and answers it. Never throws and never rejects. */
 export type Task = () => Awaitable<void>;
 
+/** One more task for the line. */
+export interface TaskOffer {
+  /** What it costs to keep it until its turn, in bytes. */
+  readonly bytes: number;
+  readonly task: Task;
+  /** The same in the form in which it is kept, made only when it has to wait. */
+  readonly kept: () => Task;
+}
+
 interface Place {
   readonly task: Task;
+  readonly bytes: number;
   /** Commands that came right behind this one and were refused for want of room. */
   refused: number;
 }
 
 export interface TaskLineOptions {
-  /** Whether one more command may wait for its turn. */
-  readonly hasRoom: () => boolean;
+  /** Whether one more task of so many bytes finds room. */
+  readonly hasRoom: (bytes: number) => boolean;
   /** Whether answers must wait: nothing starts, nothing is refused, until `goOn` is called. */
   readonly isHeldBack: () => boolean;
   /** Answers one command that found no room. */
@@ -28,6 +38,7 @@ export class TaskLine {
   #places: Place[] = [];
   /** Of the first place: it waits for its turn, is being done, or is done with refusals behind it left to say. */
   #first: "waiting" | "running" | "done" = "waiting";
+  #bytes = 0;
 
   constructor(options: TaskLineOptions) {
     this.#options = options;
@@ -37,14 +48,25 @@ export class TaskLine {
     return this.#places.length;
   }
 
-  /** Runs `task` now when nothing is before it, else in its turn; with the line full its refusal takes that turn. */
-  run(task: Task): void {
+  /** What the tasks that wait for their turn cost. */
+  get bytes(): number {
+    return this.#bytes;
+  }
+
+  /** Runs the task now when nothing is before it, else in its turn; with the line full its refusal takes that turn. */
+  run({ bytes, task, kept }: TaskOffer): void {
     const last = this.#places.at(-1);
-    if (this.#options.hasRoom()) {
-      this.#places.push({ task, refused: 0 });
-      if (last === undefined) this.goOn();
-    } else if (last === undefined) this.#options.refuse();
-    else last.refused++;
+    const waits = last !== undefined || this.#options.isHeldBack();
+    if (!this.#options.hasRoom(waits ? bytes : 0)) {
+      if (last === undefined) this.#options.refuse();
+      else last.refused++;
+    } else if (waits) {
+      this.#places.push({ task: kept(), bytes, refused: 0 });
+      this.#bytes += bytes;
+    } else {
+      this.#places.push({ task, bytes: 0, refused: 0 });
+      this.goOn();
+    }
   }
 
   /** Forgets the tasks that have not started: nobody is there to be answered. */
@@ -53,6 +75,7 @@ export class TaskLine {
     if (running !== undefined) running.refused = 0;
     else this.#first = "waiting";
     this.#places = running === undefined ? [] : [running];
+    this.#bytes = 0;
   }
 
   /** Takes up the line again after it was held back. */
@@ -70,8 +93,9 @@ export class TaskLine {
     }
   }
 
-  #start({ task }: Place): void {
+  #start({ task, bytes }: Place): void {
     this.#first = "running";
+    this.#bytes -= bytes;
     const running = task();
     if (running instanceof Promise) void running.then(this.#done);
     else this.#first = "done";

@@ -4,6 +4,7 @@
  */
 import { type BrokerConfig, type BrokerOptions, brokerConfig } from "../broker/config.ts";
 import type { LogOptions } from "../broker/logtape-log.ts";
+import { EphemeralError } from "../protocol/errors.ts";
 import type { Limits } from "../protocol/limits.ts";
 import { bounds } from "./bounds.ts";
 import { usageError } from "./failure.ts";
@@ -95,17 +96,16 @@ function readSwitch(
   return given === undefined ? undefined : readTruth(given);
 }
 
-/** Bounds that contradict each other are the caller's mistake here, though a broken invariant inside a broker. */
+/** Bounds that contradict each other are told by the flags that set them.
+ *  @throws {HintedError} `bad_command` */
 function checkedConfig(options: BrokerOptions & { readonly runRoot: string }): BrokerConfig {
   try {
     return brokerConfig(options);
   } catch (error) {
-    const reason = error instanceof Error ? error.message : `${error}`;
-    const message = reason.replace(
-      "Invariant broken:",
-      "Cannot start broker: its bounds contradict each other; wanted that",
-    );
-    throw usageError(message, "The bounds and their defaults are in: ephemeral start --help");
+    if (!(error instanceof EphemeralError) || error.code !== "bad_command") throw error;
+    const flagOf = new Map<string, string>(bounds.map(({ limit, flag }) => [limit, `--${flag}`]));
+    const message = error.message.replace(/\w+/g, (word) => flagOf.get(word) ?? word);
+    throw usageError(message, "The bounds and their defaults are in: ephemeral limits");
   }
 }
 

@@ -30,3 +30,6 @@ export const systemClock: Clock = {
     return () => clearTimeout(timer);
   },
 };
+
+/** How long something takes: milliseconds with their fractions, from an instant of the runtime's. No deadline goes by it. */
+export const elapsedMs = (): number => performance.now();

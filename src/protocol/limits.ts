@@ -2,7 +2,7 @@
  * Every bound of the broker, with its unit last in its name. All of them are settable when a broker starts and told to
  * each client in the reply to `hello`. Defaults only; the values in force live in the broker's frozen configuration.
  */
-import { assert } from "./errors.ts";
+import { EphemeralError } from "./errors.ts";
 import { KiB, MiB } from "./sizes.ts";
 
 /** The bounds and their defaults. Sizes are bytes, durations milliseconds, the rest counts. */
@@ -27,6 +27,8 @@ export const defaultLimits = {
   connectionsMax: 10_000,
   /** Commands of one connection that are not answered yet. */
   commandsInFlightMax: 1024,
+  /** Bytes of the commands of one connection that wait for their turn, as they came. */
+  commandsHeldBytesMax: 4 * MiB,
   /** Bytes said to one connection and not taken by its kernel yet. */
   outboxBytesMax: 4 * MiB,
   /** Keys of which the overflow `latest` keeps the newest push for a slow reader. */
@@ -53,8 +55,6 @@ export const labelCharactersMax = 200;
 /** A failure's reason is kept, and told to everyone who waits: longer ones are cut. */
 export const reasonCharactersMax = 2000;
 
-/** Fails when bounds contradict each other.
- *  @throws {Error} naming the relation that does not hold */
 /** Tags of one item, and of one want; each has at most so many bytes. */
 export const tagsMax = 16;
 export const tagBytesMax = 128;
@@ -64,12 +64,46 @@ export const acquiredItemsMax = 1000;
 /** Holders, waiters and quarantined items `why` lists; it counts the others. */
 export const whyListedMax = 100;
 
+/** Bounds that hang together: what the first is, in words, and whether it is so. */
+type Relation = readonly [wanted: string, holds: boolean, names: readonly [keyof Limits, keyof Limits]];
+
+/** Refuses bounds that are none, or contradict each other.
+ *  @throws {EphemeralError} `bad_command` naming the bound, or the relation and both of its bounds as they are; `details.limits`
+ *  has their names */
 export function assertLimits(limits: Limits): void {
   for (const [name, value] of Object.entries(limits)) {
-    assert(Number.isSafeInteger(value) && value > 0, `${name} is a positive integer (it is ${value})`);
+    if (!Number.isSafeInteger(value) || value <= 0)
+      throw badLimits([name], `wanted ${name} over 0 and whole, got ${value}`);
   }
-  assert(limits.valueBytesMax < limits.frameBytesMax, "valueBytesMax is below frameBytesMax, so a value fits a frame");
-  assert(limits.keyBytesMax < limits.valueBytesMax, "keyBytesMax is below valueBytesMax");
-  assert(2 * limits.frameBytesMax <= limits.outboxBytesMax, "outboxBytesMax holds at least two frames");
-  assert(limits.waitsPerSessionMax <= limits.waitsMax, "waitsPerSessionMax is at most waitsMax");
+  for (const [wanted, holds, names] of relations(limits)) {
+    const actual = names.map((name) => `${name} is ${limits[name]}`).join(", ");
+    if (!holds) throw badLimits(names, `wanted ${wanted}; ${actual}`);
+  }
+}
+
+function relations(limits: Limits): readonly Relation[] {
+  const { valueBytesMax, keyBytesMax, frameBytesMax, outboxBytesMax, commandsHeldBytesMax } = limits;
+  return [
+    ["valueBytesMax below frameBytesMax", valueBytesMax < frameBytesMax, ["valueBytesMax", "frameBytesMax"]],
+    ["keyBytesMax below valueBytesMax", keyBytesMax < valueBytesMax, ["keyBytesMax", "valueBytesMax"]],
+    [
+      "outboxBytesMax at least twice frameBytesMax",
+      2 * frameBytesMax <= outboxBytesMax,
+      ["outboxBytesMax", "frameBytesMax"],
+    ],
+    [
+      "commandsHeldBytesMax at least frameBytesMax",
+      frameBytesMax <= commandsHeldBytesMax,
+      ["commandsHeldBytesMax", "frameBytesMax"],
+    ],
+    [
+      "waitsPerSessionMax at most waitsMax",
+      limits.waitsPerSessionMax <= limits.waitsMax,
+      ["waitsPerSessionMax", "waitsMax"],
+    ],
+  ];
+}
+
+function badLimits(names: readonly string[], wanted: string): EphemeralError {
+  return new EphemeralError("bad_command", `Cannot start broker: ${wanted}`, { details: { limits: names } });
 }

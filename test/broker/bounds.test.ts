@@ -138,6 +138,20 @@ const cases: Readonly<Record<keyof Limits, Case>> = {
       return { within, past: await client.ask({ id: 4, action: "ping" }) };
     },
   },
+  commandsHeldBytesMax: {
+    limits: { frameBytesMax: 4096, valueBytesMax: 2048, commandsHeldBytesMax: 4096 },
+    async reach(client, pipe) {
+      client.say({ action: "get", key: "late", waitMs: -1 });
+      for (let count = 0; count < 3; count++) client.say(set("k", "x".repeat(1900)));
+      using other = await lineClient(pipe);
+      await client.ask({ id: 1, action: "ping" });
+      await other.ask(set("late", 1));
+      await client.next();
+      const within = await client.next();
+      await client.next();
+      return { within, past: await client.next() };
+    },
+  },
   outboxBytesMax: {
     limits: { frameBytesMax: 1024 * 1024, outboxBytesMax: 2 * 1024 * 1024, stallMs: 300 },
     reach: (client, pipe) => unread(client, pipe, 300),

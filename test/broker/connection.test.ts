@@ -1,6 +1,8 @@
 import { describe, expect, test } from "bun:test";
 import * as fs from "node:fs";
+import { defaultLimits } from "../../src/protocol/limits.ts";
 import { type LineClient, lineClient, testBroker } from "../support/broker.ts";
+import { msgpackClient } from "../support/msgpack-client.ts";
 import { until } from "../support/processes.ts";
 
 const ping = { action: "ping" };
@@ -146,6 +148,47 @@ describe("Connection: cancel", () => {
   });
 });
 
+describe("Connection: commandsHeldBytesMax", () => {
+  test("bounds the bytes behind a wait, refuses the rest in its turn, and has room again", async () => {
+    await using broker = await testBroker({ limits: { ...small, commandsHeldBytesMax: 16 * 1024 } });
+    using client = await lineClient(broker.pipe);
+    using other = await lineClient(broker.pipe);
+    const set = { action: "set", key: "k", value: "x".repeat(7000), ttl };
+    for (let round = 0; round < 3; round++) {
+      client.say({ action: "get", key: `late ${round}`, waitMs: -1 });
+      for (let count = 0; count < 4; count++) client.say(set);
+      client.say({ action: "ping" });
+      // Not behind the wait, as it has a number, and so not held either.
+      expect(await client.ask({ ...set, id: 1 })).toMatchObject({ id: 1, ok: true });
+      await other.ask({ action: "set", key: `late ${round}`, value: 1, ttl });
+      const refused = { ok: false, error: "too_many_commands" };
+      const done = { ok: true, version: expect.any(Number) };
+      const replies = await linesOf(client, 6);
+      expect(replies).toMatchObject([done, done, done, refused, refused, { pong: expect.any(Number) }]);
+      expect(replies[3]?.details).toMatchObject({ commandsHeldBytesMax: 16 * 1024 });
+    }
+  });
+
+  test("what is held is done as it was said, in both codecs", async () => {
+    await using broker = await testBroker();
+    using json = await lineClient(broker.pipe);
+    using msgpack = await msgpackClient(broker.pipe);
+    for (const client of [json, msgpack]) {
+      client.say({ action: "get", key: "late", waitMs: -1 });
+      client.say({ action: "set", key: "held", value: { a: [1, "é€", null] }, ttl });
+      client.say({ action: "get", key: "held" });
+    }
+    using other = await lineClient(broker.pipe);
+    await untilWaiting(other, 2);
+    await other.ask({ action: "set", key: "late", value: 1, ttl });
+    for (const client of [json, msgpack]) {
+      expect(await client.next()).toMatchObject({ ok: true, value: 1 });
+      expect(await client.next()).toMatchObject({ ok: true, version: expect.any(Number) });
+      expect(await client.next()).toMatchObject({ ok: true, value: { a: [1, "é€", null] } });
+    }
+  });
+});
+
 describe("Connection: commandsInFlightMax", () => {
   test("bounds waits with ids, and lets in another when one is answered", async () => {
     await using broker = await testBroker({ limits: { commandsInFlightMax: 3 } });
@@ -157,7 +200,7 @@ describe("Connection: commandsInFlightMax", () => {
       error: "too_many_commands",
       message: expect.stringContaining("3 are unanswered"),
       retryable: true,
-      details: { commandsInFlightMax: 3 },
+      details: { commandsInFlightMax: 3, commandsHeldBytesMax: defaultLimits.commandsHeldBytesMax },
     });
     using other = await lineClient(broker.pipe);
     await other.ask({ action: "set", key: "k2", value: 1, ttl });

@@ -1,5 +1,8 @@
 import { describe, expect, test } from "bun:test";
-import { TaskLine } from "../../src/broker/task-line.ts";
+import { type Task, TaskLine, type TaskOffer } from "../../src/broker/task-line.ts";
+
+/** A task that costs nothing and is kept as it is. */
+const offer = (task: Task): TaskOffer => ({ bytes: 0, task, kept: () => task });
 
 /** A line with room for `tasksMax`, and a diary of what it did. */
 function line(tasksMax = 3) {
@@ -13,13 +16,15 @@ function line(tasksMax = 3) {
   /** A task that is done when its promise is resolved. */
   const slow = (name: string): PromiseWithResolvers<void> => {
     const gate = Promise.withResolvers<void>();
-    tasks.run(() => {
-      diary.push(`${name} starts`);
-      return gate.promise.then(() => void diary.push(`${name} ends`));
-    });
+    tasks.run(
+      offer(() => {
+        diary.push(`${name} starts`);
+        return gate.promise.then(() => void diary.push(`${name} ends`));
+      }),
+    );
     return gate;
   };
-  const quick = (name: string): void => tasks.run(() => void diary.push(name));
+  const quick = (name: string): void => tasks.run(offer(() => void diary.push(name)));
   return { tasks, diary, held, slow, quick };
 }
 
@@ -81,6 +86,68 @@ describe("TaskLine.run()", () => {
   });
 });
 
+describe("TaskLine.run() of a task that costs bytes", () => {
+  test("counts those that wait for their turn, from their arrival to their start, and no other", async () => {
+    const tasks = new TaskLine({ hasRoom: () => true, isHeldBack: () => false, refuse: () => expect.unreachable() });
+    const gates = [1, 20, 300].map((bytes) => {
+      const gate = Promise.withResolvers<void>();
+      tasks.run({ ...offer(() => gate.promise), bytes });
+      return gate;
+    });
+    const seen = [tasks.bytes];
+    for (const gate of gates) {
+      gate.resolve();
+      await turn();
+      seen.push(tasks.bytes);
+    }
+    expect(seen).toEqual([320, 300, 0, 0]);
+  });
+
+  test("asks for room for its bytes only where it has to wait", () => {
+    const asked: number[] = [];
+    const tasks = new TaskLine({
+      hasRoom: (bytes) => asked.push(bytes) > 0,
+      isHeldBack: () => false,
+      refuse: () => expect.unreachable(),
+    });
+    tasks.run({ ...offer(() => {}), bytes: 7 });
+    tasks.run({ ...offer(() => new Promise(() => {})), bytes: 8 });
+    tasks.run({ ...offer(() => {}), bytes: 9 });
+    expect(asked).toEqual([0, 0, 9]);
+    tasks.clear();
+    expect(tasks.bytes).toBe(0);
+  });
+
+  test("keeps the form to be kept of what waits, and makes it of nothing else", async () => {
+    const { tasks, diary, slow } = line(2);
+    const both = (name: string): TaskOffer => ({
+      bytes: 0,
+      task: () => void diary.push(`${name} as it came`),
+      kept: () => {
+        diary.push(`${name} is kept`);
+        return () => void diary.push(`${name} as kept`);
+      },
+    });
+    tasks.run(both("a"));
+    const gate = slow("b");
+    tasks.run(both("c"));
+    tasks.run(both("too many"));
+    gate.resolve();
+    await turn();
+    expect(diary).toEqual(["a as it came", "b starts", "c is kept", "b ends", "c as kept", "refused"]);
+  });
+
+  test("keeps a task that came while held back", () => {
+    const { tasks, diary, held } = line();
+    held.back = true;
+    tasks.run({ bytes: 5, task: () => expect.unreachable(), kept: () => () => void diary.push("kept") });
+    expect([tasks.bytes, tasks.length]).toEqual([5, 1]);
+    held.back = false;
+    tasks.goOn();
+    expect(diary).toEqual(["kept"]);
+  });
+});
+
 describe("TaskLine.goOn()", () => {
   test("takes up where answers were held back: before a task, and amid refusals", async () => {
     const { tasks, diary, held, slow, quick } = line(2);
@@ -122,8 +189,8 @@ describe("TaskLine.goOn()", () => {
         isHeldBack = true;
       },
     });
-    tasks.run(() => gate.promise);
-    for (let count = 0; count < 3; count++) tasks.run(() => expect.unreachable());
+    tasks.run(offer(() => gate.promise));
+    for (let count = 0; count < 3; count++) tasks.run(offer(() => expect.unreachable()));
     gate.resolve();
     return turn().then(() => {
       expect(said).toEqual(["refused"]);

@@ -219,7 +219,7 @@ describe("startSettings()", () => {
     [
       { "value-bytes-max": "2MiB" },
       {},
-      "Cannot start broker: its bounds contradict each other; wanted that valueBytesMax is below frameBytesMax, so a value fits a frame",
+      "Cannot start broker: wanted --value-bytes-max below --frame-bytes-max; --value-bytes-max is 2097152, --frame-bytes-max is 1048576",
     ],
     [{ "default-ttl": "31d" }, {}, "Cannot start broker: default ttl is 2678400000 ms, wanted 1 to 2592000000"],
     [{ "default-ttl": "0" }, {}, "Cannot start broker: default ttl is 0 ms, wanted 1 to 2592000000"],

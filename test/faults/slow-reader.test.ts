@@ -155,6 +155,47 @@ describe("a reader that is slow", () => {
     30_000,
   );
 
+  test("costs one value, not 200, for 200 waits that are answered while it does not read", async () => {
+    await using broker = await brokerProcess();
+    using other = await lineClient(broker.pipe);
+    await other.ask({ action: "set", key: "k", value: textOf(256 * KiB), ttl });
+    using slow = await rawClient(broker.pipe);
+    slow.pause();
+    const waits = Array.from({ length: 200 }, (_, id) => ({ id: 1000 + id, action: "get", key: "late", waitMs: -1 }));
+    slow.write(waits.map((wait) => `${JSON.stringify(wait)}\n`).join("") + gets(100));
+    await untilStats(other, (stats) => stats.waits === 200);
+    await untilPaused(other, broker);
+    const before = broker.memory().nowBytes;
+    await other.ask({ action: "set", key: "late", value: textOf(256 * KiB), ttl });
+    await untilStats(other, (stats) => stats.waits === 0);
+    // 50 MiB if each answer were written out.
+    expect(broker.memory().mostBytes - before).toBeLessThan(25 * MiB);
+    slow.resume();
+    const ids = new Set<unknown>();
+    for (let read = 0; read < 300; read++) ids.add((await slow.next()).id);
+    expect(ids.size).toBe(300);
+  }, 20_000);
+
+  test("costs no more for commands without an id behind a wait than commandsHeldBytesMax", async () => {
+    await using broker = await brokerProcess();
+    using other = await lineClient(broker.pipe);
+    using slow = await rawClient(broker.pipe);
+    slow.write('{"action":"get","key":"late","waitMs":-1}\n');
+    await untilStats(other, (stats) => stats.waits === 1);
+    const before = broker.memory().nowBytes;
+    // Read, each of these 200 KiB takes some 4 MiB.
+    const set = `{"action":"set","key":"k","ttl":1000,"value":[${"[],".repeat(66_000)}0]}\n`;
+    for (let count = 0; count < 200; count++) slow.write(set);
+    slow.write('{"id":1,"action":"ping"}\n');
+    expect(await slow.next()).toMatchObject({ id: 1, ok: true });
+    // 40 MiB if all were kept as they came, 800 MiB if they were kept as they were read. 21 are kept.
+    expect(broker.memory().nowBytes - before).toBeLessThan(150 * MiB);
+    await other.ask({ action: "set", key: "late", value: 1, ttl });
+    const replies = [await slow.next()];
+    while (replies.length < 201) replies.push(await slow.next());
+    expect(replies.filter(({ error }) => error === "too_many_commands")).toHaveLength(179);
+  }, 20_000);
+
   test("costs no more for a million refusals behind a wait than for one", async () => {
     await using broker = await brokerProcess();
     using other = await lineClient(broker.pipe);
@@ -187,5 +228,15 @@ describe("a peer that closes its half", () => {
     await half.closed;
     const stats = await untilStats(other, ({ connections }) => connections === 1);
     expect(stats).toMatchObject({ leases: 0 });
+  });
+
+  test("is answered all of a flood that takes many turns", async () => {
+    await using broker = await brokerProcess();
+    using half = await rawClient(broker.pipe);
+    half.write('{"action":"ping"}\n'.repeat(50_000));
+    half.finish();
+    for (let count = 0; count < 50_000; count++) await half.line();
+    await half.closed;
+    expect(half.linesWaiting).toBe(0);
   });
 });

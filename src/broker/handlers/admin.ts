@@ -1,6 +1,6 @@
 /** The broker about itself: `ping stats health metrics ps`. The seed's field names are kept. */
 import type { Clock } from "../../engine/clock.ts";
-import type { Engine, EngineStats } from "../../engine/engine.ts";
+import type { Awaitable, Engine, EngineStats } from "../../engine/engine.ts";
 import type { Capacity, Health, Reply, Stats } from "../../protocol/commands.ts";
 import type { CompressionCounts } from "../compression-counts.ts";
 import type { BrokerConfig } from "../config.ts";
@@ -32,10 +32,26 @@ export function adminRows(parts: AdminParts): Rows<"ping" | "stats" | "health" |
   const row = { access: "admitted", whileDraining: "served" } as const;
   return {
     ping: { ...row, handle: () => ({ pong: parts.clock.nowMs() }) },
-    stats: { ...row, handle: async () => ({ stats: stats(parts, await parts.engine.stats()) }) },
-    health: { ...row, handle: async () => health(parts, await parts.engine.stats()) },
-    metrics: { ...row, handle: () => metrics(parts) },
-    ps: { ...row, handle: async () => ({ sessions: await parts.sessions.show() }) },
+    // Answered at once where they can be: a flood of them is then held to its turns as any other.
+    stats: { ...row, handle: () => whenRead(parts.engine.stats(), (engine) => ({ stats: stats(parts, engine) })) },
+    health: { ...row, handle: () => whenRead(parts.engine.stats(), (engine) => health(parts, engine)) },
+    metrics: { ...row, handle: sharedMetrics(parts) },
+    ps: { ...row, handle: () => whenRead(parts.sessions.show(), (sessions) => ({ sessions })) },
+  };
+}
+
+function whenRead<Read, Answer>(read: Awaitable<Read>, answer: (read: Read) => Answer): Awaitable<Answer> {
+  return read instanceof Promise ? read.then(answer) : answer(read);
+}
+
+/** Making the text takes about as long as a hundred commands, so all who ask while it is made get the same. */
+function sharedMetrics(parts: AdminParts): () => Promise<Reply<"metrics">> {
+  let making: Promise<Reply<"metrics">> | undefined;
+  return () => {
+    making ??= metrics(parts).finally(() => {
+      making = undefined;
+    });
+    return making;
   };
 }
 

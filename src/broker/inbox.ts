@@ -1,0 +1,111 @@
+/**
+ * What one connection was sent and has not worked off: cuts it into frames, hands them on while that may go on, keeps the
+ * rest, and lets the kernel bring no more meanwhile. Going on ends with the connection's turn, or when its owner stops it.
+ * Knows nothing of what stands in a frame.
+ */
+import { DetectingDecoder, type Framing } from "../protocol/detecting-decoder.ts";
+import type { Socket } from "./socket.ts";
+import type { Turns } from "./turns.ts";
+
+export interface InboxOptions {
+  readonly frameBytesMax: number;
+  readonly turns: Turns;
+  readonly socket: Pick<Socket, "pause" | "resume">;
+  /** Whether nothing more is to be begun, until `goOn` is called. */
+  readonly isStopped: () => boolean;
+  /** Handed each frame, valid only during the call. */
+  readonly frame: (frame: Uint8Array) => void;
+  /** What was begun before may go on, ahead of what came later. */
+  readonly goOn: () => void;
+  /** The stream cannot be read any further. */
+  readonly failed: (error: unknown) => void;
+}
+
+export class Inbox {
+  readonly #options: InboxOptions;
+  readonly #decoder: DetectingDecoder;
+  /** What came while nothing could be begun, or behind the frame that was the last of a turn. */
+  #held: Uint8Array[] = [];
+  #state: "open" | "waiting for a turn" | "closed" = "open";
+
+  constructor(options: InboxOptions) {
+    this.#options = options;
+    this.#decoder = new DetectingDecoder(options.frameBytesMax);
+  }
+
+  get framing(): Framing {
+    return this.#decoder.framing;
+  }
+
+  /** Whether one more frame, or one more command, may be begun. At the end of a turn it may not, and we stand in line for
+   *  the next one. */
+  mayGoOn(): boolean {
+    const { turns, socket } = this.#options;
+    if (!this.#isReading) return false;
+    if (!turns.isOver) return true;
+    this.#state = "waiting for a turn";
+    socket.pause();
+    turns.wait(this.#takeTurn);
+    return false;
+  }
+
+  /** Takes what the kernel brought. */
+  receive(chunk: Uint8Array): void {
+    this.#options.turns.begin();
+    this.#take(chunk);
+  }
+
+  /** Takes up what was stopped. */
+  goOn(): void {
+    this.#options.turns.begin();
+    if (this.#isReading) this.#workOff();
+  }
+
+  /** Forgets what is held and takes nothing from now on. */
+  close(): void {
+    this.#state = "closed";
+    this.#held = [];
+  }
+
+  get #isReading(): boolean {
+    return this.#state === "open" && !this.#options.isStopped();
+  }
+
+  readonly #takeTurn = (): void => {
+    if (this.#state !== "waiting for a turn") return;
+    this.#state = "open";
+    if (this.#isReading) this.#workOff();
+  };
+
+  #workOff(): void {
+    this.#options.goOn();
+    const held = this.#held;
+    this.#held = [];
+    for (const bytes of held) this.#take(bytes);
+    if (this.#isReading) this.#options.socket.resume();
+  }
+
+  #take(chunk: Uint8Array): void {
+    if (this.#state === "closed") return;
+    if (!this.#isReading) {
+      this.#held.push(chunk.slice());
+      return;
+    }
+    try {
+      const taken = this.#decoder.push(chunk, this.#takeFrame);
+      if (taken < chunk.length) this.#keep(chunk.slice(taken));
+    } catch (error) {
+      this.#options.failed(error);
+    }
+  }
+
+  /** What the frames did may have closed us. */
+  #keep(rest: Uint8Array): void {
+    if (this.#state !== "closed") this.#held.push(rest);
+  }
+
+  readonly #takeFrame = (frame: Uint8Array): boolean => {
+    this.#options.frame(frame);
+    return this.mayGoOn();
+  };
+}
