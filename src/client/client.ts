@@ -212,13 +212,15 @@ export class Client {
 
   async #storeSmaller(key: string, stored: Stored & { readonly text: string }): Promise<number> {
     const packed = await compressText(stored.text, this.#settings.compressionThreshold);
-    return this.#store(key, packed === undefined ? stored : { ...stored, member: packed, compressed: true });
+    if (packed === undefined) return this.#store(key, stored);
+    const sizes = { compressed: true, beforeSize: stored.text.length, afterSize: packed.length } as const;
+    return this.#store(key, { ...stored, member: packed, sizes });
   }
 
-  #store(key: string, { member, options, compressed }: Stored): Promise<number> {
+  #store(key: string, { member, options, sizes }: Stored): Promise<number> {
     const { scope, version } = options;
     const ttl = options.ttl ?? (scope === "session" ? undefined : this.#settings.defaultTtlMs);
-    const command = { action: "set", key, value: member, ttl, if: options.if, version, compressed, scope } as const;
+    const command = { action: "set", key, value: member, ttl, if: options.if, version, scope, ...sizes } as const;
     return this.#call(command, (reply) => reply.version);
   }
 
@@ -246,7 +248,8 @@ export class Client {
 interface Stored {
   readonly member: unknown;
   readonly options: SetOptions;
-  readonly compressed?: true;
+  /** Of a compressed value, for the broker's metrics. */
+  readonly sizes?: { readonly compressed: true; readonly beforeSize: number; readonly afterSize: number };
 }
 
 function notStorable(key: string): EphemeralError {

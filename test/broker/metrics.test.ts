@@ -5,6 +5,7 @@
 import { describe, expect, test } from "bun:test";
 import { join } from "node:path";
 import { Metrics } from "../../node_modules/@ephemeral-broker/core/src/metrics.js";
+import { Client } from "../../src/client/client.ts";
 import { type LineClient, lineClient, testBroker } from "../support/broker.ts";
 import { brokerProcess } from "../support/broker-process.ts";
 import { startSeedClient } from "../support/seed-client.ts";
@@ -132,18 +133,23 @@ describe("metrics", () => {
     const large = "a".repeat(5000);
     await seed.call("set", "large", large, ttl);
     await seed.call("set", "small", "b", ttl);
-    await client.ask({ action: "set", key: "ours", value: "c", ttl, compressed: true, beforeSize: 100, afterSize: 50 });
+    const ours = new Client(broker.pipe, { compression: true });
+    const mine = "b".repeat(3000);
+    await ours.set("ours", mine, ttl);
+    ours.close();
     await client.ask({ action: "set", key: "refused", value: "c", compressed: true, beforeSize: 9, afterSize: 9 });
     await client.ask({ action: "set", key: "silent", value: "c", ttl, compressed: true });
 
-    const packed = String((await client.ask({ action: "get", key: "large" })).value).length;
-    const before = JSON.stringify(large).length + 100;
+    const lengthOf = async (key: string): Promise<number> =>
+      String((await client.ask({ action: "get", key })).value).length;
+    const after = (await lengthOf("large")) + (await lengthOf("ours"));
+    const before = JSON.stringify(large).length + JSON.stringify(mine).length;
     const samples = await scrape(client);
     expect(samples.get('ephemeral_broker_compression_total{compressed="true"}')).toBe(3);
     expect(samples.get('ephemeral_broker_compression_total{compressed="false"}')).toBe(1);
     expect(samples.get('ephemeral_broker_compression_bytes_total{stage="before"}')).toBe(before);
-    expect(samples.get('ephemeral_broker_compression_bytes_total{stage="after"}')).toBe(packed + 50);
-    expect(samples.get("ephemeral_broker_compression_ratio")).toBeCloseTo((packed + 50) / before, 10);
+    expect(samples.get('ephemeral_broker_compression_bytes_total{stage="after"}')).toBe(after);
+    expect(samples.get("ephemeral_broker_compression_ratio")).toBeCloseTo(after / before, 10);
   });
 
   test.each(["beforeSize", "afterSize"])("refuse a %s that is no count, and the set with it", async (field) => {
