@@ -19,10 +19,10 @@ export interface LogSettings {
 export const logFlags = {
   "log-level": {
     type: "string",
-    valueHint: "LEVEL",
-    description: "Log what happens: debug, info, warning, error or off (default: off)",
+    valueHint: "debug|info|warning|error|off",
+    description: "Log what happens, from this level on (default: off)",
   },
-  "log-format": { type: "string", valueHint: "FORMAT", description: "text or json, a line an event (default: text)" },
+  "log-format": { type: "string", valueHint: "text|json", description: "How: a line an event (default: text)" },
   "log-file": {
     type: "string",
     valueHint: "PATH",

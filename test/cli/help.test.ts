@@ -55,8 +55,9 @@ Broker
   limits   Show every bound: its value, what sets it and what going past it leads to
 
 Program
-  help     Show what a command does and takes
-  version  Print the version
+  completions  Print the script that completes our commands in a shell
+  help         Show what a command does and takes
+  version      Print the version
 
 Examples
   ephemeral start -- bun test --parallel  run the workers with a broker

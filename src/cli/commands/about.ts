@@ -10,7 +10,9 @@ export const helpPage = definePage({
   group: "Program",
   summary: "Show what a command does and takes",
   examples: [{ line: "ephemeral help start", does: "the same as ephemeral start --help" }],
-  args: { command: { type: "positional", required: false, description: "Without it: all commands" } },
+  args: {
+    command: { type: "positional", required: false, valueHint: "COMMAND", description: "Without it: all commands" },
+  },
   async perform({ command }) {
     const { helpFor } = await import("../help.ts");
     await print(await helpFor(command));

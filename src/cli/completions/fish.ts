@@ -1,0 +1,106 @@
+/**
+ * The completion script for fish 3 and newer: one `complete` line for each word of the vocabulary, under conditions that
+ * look at the line in front of the cursor.
+ */
+import type { CommandEntry, FlagEntry, Value } from "./vocabulary.ts";
+
+export function fishCompletions(commands: readonly CommandEntry[]): string {
+  const lines = commands.flatMap((command) => [
+    `_ephemeral_word -n '_ephemeral_is ""' -a ${command.name} -d ${quoted(command.summary)}`,
+    ...command.flags.map((flag) => flagLine(command.name, flag)),
+    ...command.operands.map(
+      ({ value }, index) => `_ephemeral_word -n '_ephemeral_is ${command.name} ${index}'${argumentsOf(value)}`,
+    ),
+  ]);
+  const wrapping = commands.filter(({ wrapsCommand }) => wrapsCommand).map(({ name }) => name);
+  const valued = commands.flatMap(({ flags }) =>
+    flags.flatMap(({ name, value }) => (value === undefined ? [] : [name])),
+  );
+  return `# fish completion for ephemeral; made by: ephemeral completions fish
+
+set -g _ephemeral_wrapping ${wrapping.join(" ")}
+set -g _ephemeral_valued --${[...new Set(valued)].join(" --")}
+${walker}
+${lines.join("\n")}
+`;
+}
+
+function flagLine(command: string, { name, description, value }: FlagEntry): string {
+  const condition = `_ephemeral_word -n '_ephemeral_is ${command}' -l ${name} -d ${quoted(description)}`;
+  return value === undefined ? condition : `${condition}${argumentsOf(value) || " -x"}`;
+}
+
+function argumentsOf(value: Value): string {
+  if (value.kind === "words") return ` -x -a ${quoted(value.words.join(" "))}`;
+  return { broker: " -x -a '(_ephemeral_brokers)'", file: " -r -F", free: "" }[value.kind];
+}
+
+function quoted(text: string): string {
+  return `'${text.replace(/['\\]/g, "\\$&")}'`;
+}
+
+const walker = `
+# Prints our command, then how many operands of it stand before the cursor; or "wrapped" and where another command begins.
+function _ephemeral_line
+    set -l words (commandline -opc)
+    set -l operands 0
+    set -l index 3
+    while test $index -le (count $words)
+        set -l word $words[$index]
+        if contains -- $words[2] $_ephemeral_wrapping
+            if test "$word" = --
+                printf '%s\\n' wrapped (math $index + 1)
+                return
+            else if not string match -q -- '-*' $word
+                printf '%s\\n' wrapped $index
+                return
+            end
+        end
+        if contains -- $word $_ephemeral_valued
+            set index (math $index + 1)
+        else if not string match -q -- '-*' $word
+            set operands (math $operands + 1)
+        end
+        set index (math $index + 1)
+    end
+    printf '%s\\n' "$words[2]" $operands
+end
+
+# Whether the cursor stands in the words of command $1 and, if told, at operand $2.
+function _ephemeral_is
+    set -l line (_ephemeral_line)
+    test "$line[1]" = "$argv[1]"; and begin
+        not set -q argv[2]; or test "$line[2]" = "$argv[2]"
+    end
+end
+
+# Whether the word at the cursor is another program's, or may be the first of them.
+function _ephemeral_wraps
+    set -l line (_ephemeral_line)
+    test "$line[1]" = wrapped; or contains -- "$line[1]" $_ephemeral_wrapping
+end
+
+function _ephemeral_wrapped
+    set -l line (_ephemeral_line)
+    set -l words (commandline -opc)
+    set -l current (commandline -ct)
+    if test "$line[1]" = wrapped; and test $line[2] -le (count $words)
+        complete --do-complete=(string join ' ' -- (string escape -- $words[$line[2]..-1]) "$current")
+    else
+        complete --do-complete="$current"
+    end
+end
+
+function _ephemeral_brokers
+    set -l words (commandline -opc)
+    $words[1] ls --timeout 200ms 2>/dev/null | string match -v -r '^NAME ' | string replace -r ' .*' ''
+end
+
+function _ephemeral_word
+    complete -c ephemeral $argv
+    complete -c ephemerald $argv
+end
+
+_ephemeral_word -f
+_ephemeral_word -n _ephemeral_wraps -x -a '(_ephemeral_wrapped)'
+`;
