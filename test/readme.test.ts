@@ -53,6 +53,7 @@ describe("README", () => {
     { name: "at most five calls", output: "API call in seat 0\ncalls: 1\n" },
     { name: "costly set-up", output: "calls: 1\n" },
     { name: "set and get", output: "calls: 0\n" },
+    { name: "a watch", output: "set\ncalls: 0\n" },
   ].map((promise, index) => ({ ...promise, block: blocks[index] ?? "" }));
 
   test.each(promised)("its code runs, and ends by itself: $name", async ({ output, block }) => {

@@ -60,6 +60,7 @@ const hintOfCode: Partial<Record<ErrorCode, string>> = {
   expired: "Its time to live is over; set it again, or give it a longer --ttl",
   exists: "Leave out --if absent to replace it",
   version_mismatch: "Somebody changed it meanwhile; read it again with: ephemeral get KEY --json",
+  not_a_number: "Store a number with: ephemeral set KEY 1 --json-value",
   timeout: "Wait longer with --wait or --timeout; ephemeral ps shows who holds what",
   pool_exhausted: "Wait for one with --wait 30s; ephemeral ps shows who holds them",
   size_mismatch: "Give every lease of a key the same --size",

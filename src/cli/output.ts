@@ -99,7 +99,7 @@ function padded(cell: string, width: number): string {
 }
 
 /** Text of others without the characters that would move a terminal's cursor or change its colours. */
-function printable(text: string): string {
+export function printable(text: string): string {
   // biome-ignore lint/suspicious/noControlCharactersInRegex: they are what it looks for
   return text.replace(/[\x00-\x1f\x7f-\x9f]/g, (character) => JSON.stringify(character).slice(1, -1));
 }

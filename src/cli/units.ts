@@ -59,6 +59,13 @@ export const countUnit: Unit = {
   hint: "N",
 };
 
+export const numberUnit: Unit = {
+  read: parseNumber,
+  write: (amount) => `${amount}`,
+  form: "a number such as 5, -1 or 0.5",
+  hint: "NUMBER",
+};
+
 /** Milliseconds of `500ms 10s 5m 2h 1.5d`; a bare number is milliseconds. */
 function parseDurationMs(text: string): number | undefined {
   return parseWithUnit(text, durationUnits);
@@ -72,6 +79,12 @@ function parseSizeBytes(text: string): number | undefined {
 /** A whole number, not negative, in plain digits. */
 function parseCount(text: string): number | undefined {
   return /^\d+$/.test(text) ? safeInteger(Number(text)) : undefined;
+}
+
+/** Any number a count can change by, in plain digits. */
+function parseNumber(text: string): number | undefined {
+  const number = /^-?\d+(?:\.\d+)?$/.test(text) ? Number(text) : Number.NaN;
+  return Math.abs(number) <= Number.MAX_SAFE_INTEGER ? number : undefined;
 }
 
 function parseWithUnit(text: string, units: ReadonlyMap<string, number>): number | undefined {

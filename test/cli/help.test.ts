@@ -36,10 +36,13 @@ Run
   stop   End a broker, and the command it runs first
 
 Values
-  get   Print the value of a key
-  set   Store a value under a key
-  del   Delete a key
-  list  List keys, their versions and when they end
+  get    Print the value of a key
+  set    Store a value under a key
+  touch  Give a key a new time to live, from now on
+  incr   Add to the number under a key, and print the sum
+  del    Delete a key
+  list   List keys, their versions and when they end
+  watch  Print what becomes of keys, until Ctrl-C
 
 Leases
   lease    Take the lowest free number of a key, or renew the one held
@@ -85,6 +88,7 @@ Operands
 
 Flags
   --wait DURATION     How long to wait for it; forever waits until it is there
+  --refresh           Give the key its whole time to live once more
   --pipe PATH         The broker's socket (default: EPHEMERAL_PIPE)
   --name NAME         The broker of that name, instead of a socket
   --secret SECRET     The broker's secret; others can read it in ps, so better set EPHEMERAL_SECRET

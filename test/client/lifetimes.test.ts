@@ -60,13 +60,15 @@ describe("Client.incr()", () => {
 });
 
 describe("Client.get()", () => {
-  test("refreshes when told to", async () => {
-    await using broker = await testBroker();
+  test.each([{ refresh: true }, { refresh: false }, {}])("says whether to refresh: %j", async (options) => {
+    await using broker = await scriptedBroker();
     using client = new Client(broker.pipe);
-    await client.set("k", 1, 5000);
-    await client.touch("k", 60_000);
-    await client.get("k", { refresh: true });
-    expect(await ttlOf(client, "k")).toBeWithin(55_000, 60_001);
+    const value = client.get("k", options);
+    const connection = await broker.greeted();
+    const command = await connection.next();
+    expect(command).toEqual({ id: expect.any(Number), action: "get", key: "k", ...options });
+    connection.answer(command, { value: 1, version: 1 });
+    expect(await value).toBe(1);
   });
 });
 

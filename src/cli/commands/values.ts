@@ -14,6 +14,8 @@ import { formatDuration } from "../units.ts";
 
 const waitHelp = "How long to wait for it; forever waits until it is there";
 const keyHelp = "1 to 512 bytes";
+/** Keys asked for at once by list. */
+const keysPerPage = 1000;
 
 export const getPage = definePage({
   name: "get",
@@ -31,11 +33,14 @@ export const getPage = definePage({
   args: {
     key: { type: "positional", required: true, description: keyHelp },
     wait: { type: "string", valueHint: "DURATION", description: waitHelp },
+    refresh: { type: "boolean", description: "Give the key its whole time to live once more" },
     ...clientFlags,
   },
   perform: (args) =>
     call(args, async (ask): Promise<Answer> => {
-      const { value: stored, version, ttlMs, compressed } = await ask({ action: "get", key: args.key }, waitFlag(args));
+      const refresh = args.refresh === true ? true : undefined;
+      const reply = await ask({ action: "get", key: args.key, refresh }, waitFlag(args));
+      const { value: stored, version, ttlMs, compressed } = reply;
       const value = compressed === true ? await decompressed(args.key, stored) : fromJsonValue(stored);
       return { document: { value, version, ttlMs }, text: shownValue(value) };
     }),
@@ -74,11 +79,13 @@ export const setPage = definePage({
     ttl: { type: "string", valueHint: "DURATION", description: "Time to live (default: 30m)" },
     if: { type: "string", valueHint: "absent|present", description: "Only if the key is, or is not, there" },
     version: { type: "string", valueHint: "N", description: "Only if the key still stands at this version" },
+    scope: { type: "string", valueHint: "SCOPE", description: "Refused: the key would end with this very command" },
     "json-value": { type: "boolean", description: "VALUE is JSON" },
     bytes: { type: "boolean", description: "VALUE is bytes, read from standard input" },
     ...clientFlags,
   },
   async perform(args) {
+    refuseScope(args.scope);
     const conditions = {
       if: choiceFlag(args, { name: "if", choices: ["absent", "present"] }),
       version: countFlag(args, { name: "version", atLeast: 1 }),
@@ -92,6 +99,15 @@ export const setPage = definePage({
     });
   },
 });
+
+/** A session's key ends with its session, and ours is over before anybody could read it. */
+function refuseScope(scope: string | undefined): void {
+  if (scope === undefined) return;
+  throw usageError(
+    "Cannot use --scope: a key of a session ends with it, and this command's session ends with this command",
+    'Give it a --ttl; or set it from a process that stays: client.set(key, value, { scope: "session" })',
+  );
+}
 
 async function givenValue(text: string, { isJson, isBytes }: { isJson: boolean; isBytes: boolean }): Promise<unknown> {
   if (isBytes && (isJson || text !== "-")) {
@@ -169,7 +185,7 @@ async function allItems(ask: Ask, prefix: string | undefined): Promise<Items> {
   const entries: [string, ListedItem][] = [];
   let cursor: string | undefined;
   do {
-    const page: Reply<"list"> = await ask({ action: "list", prefix, cursor, limit: undefined });
+    const page: Reply<"list"> = await ask({ action: "list", prefix, cursor, limit: keysPerPage });
     entries.push(...Object.entries(page.items));
     cursor = page.cursor;
   } while (cursor !== undefined);
