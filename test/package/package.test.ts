@@ -1,0 +1,182 @@
+/**
+ * `bun run pack`: what is in the tarball, what judges say of it, and that it serves Node, Bun and the compiler from a folder
+ * of its own. Nothing here needs a network.
+ */
+import { afterAll, beforeAll, describe, expect, setDefaultTimeout, test } from "bun:test";
+import { mkdirSync, statSync, symlinkSync } from "node:fs";
+import { dirname, join } from "node:path";
+import { type PackedPackage, packedPackage, root, run } from "../support/package.ts";
+
+setDefaultTimeout(60_000);
+
+const tarballBytesMax = 300 * 1024;
+
+let packed: PackedPackage;
+/** A project with the package in it, and nothing else. */
+let project: string;
+beforeAll(async () => {
+  packed = await packedPackage();
+  project = join(packed.directory, "project");
+  mkdirSync(join(project, "node_modules"), { recursive: true });
+  symlinkSync(packed.unpacked, join(project, "node_modules/ephemerald"));
+});
+afterAll(() => packed[Symbol.dispose]());
+
+const manifest = () => Bun.file(join(packed.unpacked, "package.json")).json();
+
+describe("The tarball", () => {
+  test("is at most 300 KB", () => {
+    expect(statSync(packed.tarball).size).toBeLessThanOrEqual(tarballBytesMax);
+  });
+
+  test("has what its package.json names, README and licences, and no source", async () => {
+    const { stdout } = await run(["tar", "tzf", packed.tarball], { directory: packed.directory });
+    const names = stdout
+      .trim()
+      .split("\n")
+      .map((name) => name.replace(/^package\//, ""));
+    expect(names).toEqual(
+      expect.arrayContaining(["package.json", "README.md", "LICENSE", "dist/NOTICES.txt", "dist/cli/node.js"]),
+    );
+    const { exports, bin, main, types } = await manifest();
+    const named = [...JSON.stringify([exports, bin, main, types]).matchAll(/"\.\/([^"]+\.[a-z]+)"/g)];
+    expect(named.length).toBeGreaterThan(15);
+    expect(named.map(([, name = ""]) => name).filter((name) => !names.includes(name))).toEqual([]);
+    expect(names.filter((name) => /(?<!\.d)\.ts$|^(?:src|test)\//.test(name))).toEqual([]);
+  });
+
+  test("depends on nothing, asks for Bun at most, and runs nothing when it is installed", async () => {
+    const { dependencies, optionalDependencies, scripts, peerDependencies, peerDependenciesMeta } = await manifest();
+    expect([dependencies, optionalDependencies, scripts]).toEqual([undefined, undefined, undefined]);
+    expect(peerDependencies).toEqual({ bun: ">=1.4.5" });
+    expect(peerDependenciesMeta).toEqual({ bun: { optional: true } });
+  });
+
+  test("has a notice for each package that is bundled in", async () => {
+    const notices = await Bun.file(join(packed.unpacked, "dist/NOTICES.txt")).text();
+    const { dependencies } = await Bun.file(join(root, "package.json")).json();
+    for (const name of Object.keys(dependencies)) expect(notices).toContain(`=== ${name} ${dependencies[name]} (`);
+  });
+
+  test("publint finds nothing to say", async () => {
+    const judged = await run(
+      [join(root, "node_modules/.bin/publint"), "run", packed.unpacked, "--strict", "--pack", "false"],
+      {
+        directory: packed.directory,
+      },
+    );
+    expect(judged).toMatchObject({ status: 0, stdout: expect.stringContaining("All good!") });
+  });
+
+  test("arethetypeswrong finds no types wrong, in ES modules, CommonJS and bundlers", async () => {
+    const judged = await run(
+      [join(root, "node_modules/.bin/attw"), packed.tarball, "--profile", "node16", "--format", "json"],
+      {
+        directory: packed.directory,
+      },
+    );
+    expect(judged.status).toBe(0);
+    const { entrypoints, problems } = JSON.parse(judged.stdout).analysis;
+    expect(Object.keys(entrypoints)).toEqual([".", "./client", "./msgpack", "./broker", "./package.json"]);
+    // What predates `exports` finds the main entry alone.
+    const told: readonly { readonly resolutionKind: string }[] = problems;
+    expect(told.filter(({ resolutionKind }) => resolutionKind !== "node10")).toEqual([]);
+  });
+});
+
+describe("The client of the package", () => {
+  test.each(["client/client.js", "client/broker-process.js"])(
+    "%s reaches node: alone, and no broker",
+    async (entry) => {
+      const dist = join(packed.unpacked, "dist");
+      const reached = new Set([join(dist, entry)]);
+      const outside = new Set<string>();
+      for (const path of reached) {
+        for (const { path: name } of new Bun.Transpiler({ loader: "js" }).scanImports(await Bun.file(path).text())) {
+          if (name.startsWith(".")) reached.add(join(dirname(path), name));
+          else outside.add(name);
+        }
+      }
+      expect([...outside].filter((name) => !name.startsWith("node:"))).toEqual([]);
+      expect([...reached].filter((path) => !/\/dist\/(?:client|shared)\//.test(path))).toEqual([]);
+      const text = (await Promise.all([...reached].map((path) => Bun.file(path).text()))).join("");
+      expect(text).not.toContain("MemoryEngine");
+    },
+  );
+
+  const commonjs = `const { Broker, Client, EphemeralError } = require("ephemerald");
+    const client = require("ephemerald/client");
+    const { msgpack } = require("ephemerald/msgpack");
+    require("ephemerald/broker").startBroker().then(
+      async (broker) => { await broker.stop(); return "embedded"; },
+      (error) => [error instanceof EphemeralError, error.code],
+    ).then((embedding) => console.log(JSON.stringify([
+      typeof Broker, client.Client === Client, client.EphemeralError === EphemeralError, typeof msgpack.decode, embedding,
+    ])));`;
+  const modules = `import { Broker, Client, EphemeralError } from "ephemerald";
+    import * as client from "ephemerald/client";
+    import { msgpack } from "ephemerald/msgpack";
+    import { startBroker } from "ephemerald/broker";
+    const embedding = await startBroker().then(
+      async (broker) => { await broker.stop(); return "embedded"; },
+      (error) => [error instanceof EphemeralError, error.code],
+    );
+    console.log(JSON.stringify([
+      typeof Broker, client.Client === Client, client.EphemeralError === EphemeralError, typeof msgpack.decode, embedding,
+    ]));`;
+
+  test.each([
+    ["import", "node", modules, "import.mjs", [true, "unavailable"]],
+    ["require", "node", commonjs, "require.cjs", [true, "unavailable"]],
+    ["import", process.execPath, modules, "import-bun.mjs", "embedded"],
+    ["require", process.execPath, commonjs, "require-bun.cjs", "embedded"],
+  ])("every entry by %s, on %s", async (_how, runtime, script, name, embedding) => {
+    await Bun.write(join(project, name), script);
+    const { status, stdout, stderr } = await run([runtime, name], { directory: project });
+    expect({ status, stderr }).toEqual({ status: 0, stderr: "" });
+    expect(JSON.parse(stdout)).toEqual(["function", true, true, "function", embedding]);
+  });
+
+  const user = `import { Broker, Client, EphemeralError, type BrokerOptions, type ClientOptions } from "ephemerald";
+    import { Client as Only } from "ephemerald/client";
+    import { msgpack } from "ephemerald/msgpack";
+    import { startBroker } from "ephemerald/broker";
+    const options: BrokerOptions = { defaultTTL: 5000, limits: { itemsMax: 5 } };
+    export async function main(): Promise<number> {
+      const broker = new Broker(options);
+      const pipe: string = await broker.start();
+      const client = new Client(pipe, { secret: "x", codec: msgpack } satisfies ClientOptions);
+      const number: number = await client.lease("accounts", "worker", 5000);
+      const text = await client.get<string>("key");
+      if (new EphemeralError("timeout", text).retryable) await broker.stop();
+      new Only(broker.pipe).close();
+      const embedded = await startBroker({ name: "tests" });
+      await embedded.stop();
+      // @ts-expect-error there is no such option
+      new Broker({ port: 1 });
+      return number;
+    }`;
+
+  test.each([
+    ["bundler", { module: "esnext", moduleResolution: "bundler" }],
+    ["node16", { module: "node16", moduleResolution: "node16" }],
+    ["nodenext", { module: "nodenext" }],
+  ])("its types resolve for modules and CommonJS: %s", async (name, resolution) => {
+    const directory = join(project, name);
+    const files = ["user.mts", "user.cts"];
+    for (const file of files) await Bun.write(join(directory, file), user);
+    const lib = ["ES2022", "DOM"];
+    const compilerOptions = {
+      strict: true,
+      noEmit: true,
+      skipLibCheck: false,
+      target: "es2022",
+      types: [],
+      lib,
+      ...resolution,
+    };
+    await Bun.write(join(directory, "tsconfig.json"), JSON.stringify({ compilerOptions, files }));
+    const compiled = await run([join(root, "node_modules/.bin/tsc"), "-p", directory], { directory });
+    expect(compiled).toMatchObject({ status: 0, stdout: "" });
+  });
+});
