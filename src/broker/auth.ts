@@ -1,9 +1,10 @@
 /**
  * Proof that a peer knows the broker's secret: the mutual challenge of `hello`, and the seed's HMAC on each message.
- * Secrets and proofs are compared in constant time and never leave this file but as proofs.
+ * Secrets and proofs are compared in constant time and never leave this file but as proofs. Not with `node:crypto`: loading
+ * it costs every start 2 ms.
  */
-import { createHmac, randomBytes, timingSafeEqual } from "node:crypto";
 import { EphemeralError } from "../protocol/errors.ts";
+import { randomHex } from "./random-hex.ts";
 
 const nonceBytes = 16;
 const macStart = Buffer.from(',"hmac":"');
@@ -29,7 +30,10 @@ export class SecretAuthentication {
     if (start < 1 || !line.subarray(start, start + macStart.length).equals(macStart)) return false;
     if (!line.subarray(line.length - macEnd.length).equals(macEnd)) return false;
     const claimed = Buffer.from(line.toString("latin1", start + macStart.length, line.length - macEnd.length), "hex");
-    const hmac = createHmac("sha256", this.#secret).update(line.subarray(0, start)).update(closingBrace).digest();
+    const hmac = new Bun.CryptoHasher("sha256", this.#secret)
+      .update(line.subarray(0, start))
+      .update(closingBrace)
+      .digest();
     return isSame(claimed, hmac);
   }
 
@@ -45,7 +49,7 @@ export class SecretAuthentication {
   }
 
   #hmac(side: "client" | "server", serverNonce: string, clientNonce: string): Buffer {
-    return createHmac("sha256", this.#secret)
+    return new Bun.CryptoHasher("sha256", this.#secret)
       .update(`ephemeral/1 ${side}\n${this.#endpoint}\n${serverNonce}\n${clientNonce}`)
       .digest();
   }
@@ -53,7 +57,7 @@ export class SecretAuthentication {
 
 /** A fresh nonce: 32 hex digits. */
 export function makeNonce(): string {
-  return randomBytes(nonceBytes).toString("hex");
+  return randomHex(nonceBytes);
 }
 
 /** @param actual why, without a word of what was claimed */
@@ -67,5 +71,5 @@ export function isSameText(claimed: string, expected: string): boolean {
 }
 
 function isSame(claimed: Uint8Array, expected: Uint8Array): boolean {
-  return claimed.length === expected.length && timingSafeEqual(claimed, expected);
+  return claimed.length === expected.length && crypto.timingSafeEqual(claimed, expected);
 }

@@ -2,7 +2,6 @@
  * The broker: wires the parts and owns their life, running → draining → stopped.
  * Knows nothing of argv, of the environment or of the command that runs beside it.
  */
-import { randomBytes } from "node:crypto";
 import { type Clock, elapsedMs, systemClock } from "../engine/clock.ts";
 import { MemoryEngine } from "../engine/memory/memory-engine.ts";
 import { fromMessagePack, msgpackCodec } from "../msgpack/codec.ts";
@@ -16,6 +15,7 @@ import { Connections } from "./connections.ts";
 import { Dispatcher } from "./dispatcher.ts";
 import { type EndReason, Lifetime } from "./lifetime.ts";
 import { listenOnPipe } from "./pipe-listener.ts";
+import { randomHex } from "./random-hex.ts";
 import { claimRunDirectory, sweepRunDirectories } from "./run-directory.ts";
 import { Sessions } from "./sessions.ts";
 import { Turns } from "./turns.ts";
@@ -52,14 +52,14 @@ export async function startBroker(
 ): Promise<RunningBroker> {
   const { limits, secret, runRoot, log } = config;
   sweepRunDirectories(runRoot);
-  const directory = claimRunDirectory(runRoot, config.name ?? randomBytes(directoryNameBytes).toString("hex"));
+  const directory = claimRunDirectory(runRoot, config.name ?? randomHex(directoryNameBytes));
   const engine = new MemoryEngine({ clock, limits });
   const lifetime = new Lifetime({ clock, idleTimeoutMs: config.idleTimeoutMs, draining: () => brokerLog.draining() });
   const sessions = new Sessions({ engine, clock, log, ended: (session) => lifetime.sessionEnded(session) });
   const watches = new Watches({ engine, limits });
   const authentication =
     secret === undefined ? undefined : new SecretAuthentication({ secret, endpoint: directory.pipe });
-  const about = { version: brokerVersion, epoch: randomBytes(epochBytes).toString("hex"), startedAtMs: clock.nowMs() };
+  const about = { version: brokerVersion, epoch: randomHex(epochBytes), startedAtMs: clock.nowMs() };
 
   const shared = { clock, sessions, watches, authentication };
   const parts: CommandParts = {

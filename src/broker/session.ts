@@ -2,9 +2,9 @@
  * One session: who holds what is granted, and what proves that a later connection is the same client. Begins with a
  * connection; ends with it too, unless it was asked to linger. Knows nothing of sockets or of what it holds.
  */
-import { randomBytes } from "node:crypto";
 import type { Caller } from "../engine/engine.ts";
 import { isSameText } from "./auth.ts";
+import { randomHex } from "./random-hex.ts";
 import type { SessionState } from "./session-state.ts";
 
 /** Where a session came in. It can be resumed only through the same door. */
@@ -70,7 +70,7 @@ export class Session implements Caller {
   introduce(introduction: Introduction, claimed: string | undefined): string {
     this.#introduction = introduction;
     this.#secretBefore = claimed;
-    this.#secret = randomBytes(secretBytes).toString("hex");
+    this.#secret = randomHex(secretBytes);
     return this.#secret;
   }
 

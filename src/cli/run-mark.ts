@@ -3,7 +3,7 @@
  * wherever they went: the socket's path for the run of a broker's owner, a mark of its own for the run of who joined one.
  * Both carry the same path, so the owner's run leaves out whatever carries a joiner's mark.
  */
-import { randomBytes } from "node:crypto";
+import { randomHex } from "../broker/random-hex.ts";
 
 export interface RunMark {
   /** What is added to the command's environment; undefined takes a variable out of it. */
@@ -21,7 +21,7 @@ export function markOfOwner(pipe: string): RunMark {
 }
 
 export function markOfJoiner(pipe: string): RunMark {
-  const id = `${pipe}#${randomBytes(joinerBytes).toString("hex")}`;
+  const id = `${pipe}#${randomHex(joinerBytes)}`;
   return { environment: { [pipeVariable]: pipe, [joinerVariable]: id }, entry: `${joinerVariable}=${id}` };
 }
 
