@@ -48,6 +48,7 @@ async function runBlock(block: string, pipe: string): Promise<{ status: number; 
 describe("README", () => {
   const promised = [
     { name: "quick start", output: "calls: 1\n" },
+    { name: "from a program", output: "calls: 0\n" },
     { name: "an account for each worker", output: "calls: 1\n" },
     { name: "one login for all", output: "calls: 1\n" },
     { name: "at most five calls", output: "API call in seat 0\ncalls: 1\n" },
