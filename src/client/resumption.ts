@@ -119,7 +119,7 @@ export class Resumption {
    *  a turn answers one that waits for it. */
   #isExpected(grant: Grant, waiting: readonly Call[]): boolean {
     if (this.#holds.has(grant)) return true;
-    const call = waiting.find((one) => !one.isSettled && isAbout(one.command, grant));
+    const call = waiting.find((one) => isAbout(one.command, grant));
     if (call !== undefined && grant.kind === "once") {
       const reply = { leader: true, fence: grant.fence };
       call.succeed(reply);

@@ -265,6 +265,88 @@ describe("a client that goes on", () => {
   });
 });
 
+describe("what was granted while its reply was cut", () => {
+  /** The reply to the next command is cut, and there is no way back for now. */
+  function cutNextReply(scene: Scene): void {
+    scene.flaky.isDown = true;
+    scene.flaky.current.arm({ direction: "toClient", afterBytes: 0 });
+  }
+
+  async function comeBack(scene: Scene): Promise<void> {
+    scene.flaky.isDown = false;
+    await until(() => scene.client.state === "connected");
+  }
+
+  test("stays with a caller that still wants it, though others wait for it", async () => {
+    await using scene = await Scene.open();
+    cutNextReply(scene);
+    const lease = scene.client.lease("accounts", "w", null, { size: 1 });
+    await until(() => scene.client.state !== "connected");
+    const next = settled(scene.watcher.lease("accounts", "other", null, { size: 1, waitMs: 10_000 }));
+    await until(async () => (await scene.watcher.stats()).waits === 1);
+    await comeBack(scene);
+    expect([await lease, await scene.holds()]).toEqual([0, ["lease accounts w"]]);
+    expect(await scene.client.release("w")).toBe(true);
+    expect(await next).toBe(0);
+  });
+
+  test("is given back before anything else is asked for", async () => {
+    await using scene = await Scene.open();
+    const controller = new AbortController();
+    cutNextReply(scene);
+    const given = settled(scene.client.lease("accounts", "w", null, { size: 1, signal: controller.signal }));
+    await until(() => scene.client.state !== "connected");
+    controller.abort("enough");
+    await given;
+    // Does not wait: it finds the number free, or not.
+    const other = settled(scene.client.lease("accounts", "other", null, { size: 1 }));
+    await comeBack(scene);
+    expect([await other, await scene.holds()]).toEqual([0, ["lease accounts other"]]);
+  });
+
+  test("and asked for again meanwhile is held", async () => {
+    await using scene = await Scene.open();
+    const controller = new AbortController();
+    cutNextReply(scene);
+    const given = settled(scene.client.lease("accounts", "w", null, { size: 1, signal: controller.signal }));
+    await until(() => scene.client.state !== "connected");
+    controller.abort("enough");
+    await given;
+    const again = settled(scene.client.lease("accounts", "w", null, { size: 1 }));
+    await comeBack(scene);
+    expect([await again, await scene.holds()]).toEqual([0, ["lease accounts w"]]);
+  });
+
+  test("is a turn: who waits leads, and nobody fails", async () => {
+    await using scene = await Scene.open();
+    const controller = new AbortController();
+    cutNextReply(scene);
+    const given = settled(scene.client.once("token", () => "never", { signal: controller.signal }));
+    await until(() => scene.client.state !== "connected");
+    controller.abort("enough");
+    await given;
+    const next = settled(scene.watcher.once("token", () => "made"));
+    await until(async () => (await scene.watcher.stats()).waits === 1);
+    await comeBack(scene);
+    expect(await next).toBe("made");
+  });
+
+  test("is a turn: it answers a caller of the same client that waits for it", async () => {
+    await using scene = await Scene.open();
+    const controller = new AbortController();
+    cutNextReply(scene);
+    const given = settled(scene.client.once("token", () => "never", { signal: controller.signal }));
+    await until(() => scene.client.state !== "connected");
+    controller.abort("enough");
+    await given;
+    const next = settled(scene.watcher.once("token", () => "the other's"));
+    await until(async () => (await scene.watcher.stats()).waits === 1);
+    const own = settled(scene.client.once("token", () => "our own"));
+    await comeBack(scene);
+    expect(await Promise.all([own, next])).toEqual(["our own", "our own"]);
+  });
+});
+
 test("a lease is released to those who wait when its renewal is given up only if nobody held it before", async () => {
   await using broker = await testBroker();
   const lost: LostHold[] = [];

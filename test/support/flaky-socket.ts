@@ -31,6 +31,7 @@ class FlakyConnection {
   /** What is on its way; bytes of one direction never overtake each other. */
   readonly #passing: Record<Direction, Promise<void>> = { toBroker: Promise.resolve(), toClient: Promise.resolve() };
   readonly #heard: Buffer[] = [];
+  readonly #told: Buffer[] = [];
   readonly #unheard: Buffer[] = [];
   readonly #closed = Promise.withResolvers<void>();
   #cut: Cut | undefined;
@@ -56,6 +57,11 @@ class FlakyConnection {
   /** What the client has got. */
   get heard(): string {
     return Buffer.concat(this.#heard).toString("utf8");
+  }
+
+  /** What the broker has got. */
+  get told(): string {
+    return Buffer.concat(this.#told).toString("utf8");
   }
 
   /** What the broker has said and the client did not get. */
@@ -115,7 +121,7 @@ class FlakyConnection {
     this.#passedBytes += cut === undefined ? 0 : chunk.length;
     const to = direction === "toBroker" ? this.#sides.broker : this.#sides.client;
     if (room > 0) to.write(chunk.subarray(0, room));
-    if (room > 0 && direction === "toClient") this.#heard.push(chunk.subarray(0, room));
+    if (room > 0) (direction === "toClient" ? this.#heard : this.#told).push(chunk.subarray(0, room));
     if (room < chunk.length) this.end(cut?.isHalf);
   }
 }

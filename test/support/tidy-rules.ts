@@ -12,6 +12,9 @@ const functionLinesMax = 69;
 /** An opening comment says something, and no more than a reader takes in at once. */
 const opening = { charactersMin: 50, linesMax: 6 };
 
+/** Names of what an attacker must not guess a character at a time. */
+const secretName = /(?:^|[.#?]|[a-z])(?:proof|hmac|mac|digest|signature|secret|nonce|token)$/i;
+
 interface Layer {
   /** Folders of `src` it may import besides its own. */
   readonly folders: readonly string[];
@@ -142,13 +145,25 @@ export const rules = {
 
   secretsAreComparedInConstantTime(file) {
     if (!isSource(file.path)) return [];
-    const secret = /(?:^|[.#?]|[a-z])(?:proof|hmac|secret|nonce|token)$/i;
+    const tells = (whole: string): string => `"${whole}" takes a time that tells the secret`;
     const harmless = /^(?:undefined|null|""|''|0|false|true)$/;
     const comparisons = file.code.matchAll(/(typeof\s+)?([\w.#?!]+)\s*[!=]==?\s*([\w.#?]+|"[^"]*"|'[^']*')/g);
-    return [...comparisons].flatMap(([whole, kind, left = "", right = ""]) => {
+    const compared = [...comparisons].flatMap(([whole, kind, left = "", right = ""]) => {
       if (kind !== undefined || harmless.test(left) || harmless.test(right)) return [];
-      return secret.test(left) || secret.test(right) ? [`"${whole}" takes a time that tells the secret`] : [];
+      return secretName.test(left) || secretName.test(right) ? [tells(whole)] : [];
     });
+    // Comparing by other means: a method of the secret or with it, a digest compared where it is made, a switch.
+    const calls = file.code.matchAll(
+      /([\w.#?!]+?)\??\.(?:equals|compare|localeCompare|startsWith|endsWith|includes|indexOf|has|deepEquals|is)\(\s*([\w.#?]*)[^()]*?([\w.#?]*)\s*\)/g,
+    );
+    const asked = [...calls].flatMap(([whole, ...names]) =>
+      names.some((name) => secretName.test(name)) ? [tells(whole)] : [],
+    );
+    const digests = file.code.matchAll(/\bdigest\([^()]*\)\s*[!=]==?|[!=]==?\s*[\w.#?]*\.?digest\(/g);
+    const switches = [...file.code.matchAll(/\bswitch\s*\(\s*([\w.#?]+)\s*\)/g)].filter(([, name = ""]) =>
+      secretName.test(name),
+    );
+    return [...compared, ...asked, ...[...digests, ...switches].map(([whole]) => tells(whole))];
   },
 
   noMachinePaths: (file) => hitsInText(file, /(?<![\w.~*-])\/(?:work|root)\/[\w.]/g, "a path of one machine"),
