@@ -201,8 +201,9 @@ describe("Client.watch(), when the connection is lost", () => {
     await using broker = await scriptedBroker();
     const { client, heard, watch } = await watching(broker);
     client.close();
-    await watch.stop();
+    await new Promise((resolve) => setImmediate(resolve));
     expect(heard.events).toEqual([]);
+    await watch.stop();
     await expect(client.watch("k", heard.listen)).rejects.toMatchObject({ code: "cancelled" });
   });
 
@@ -277,6 +278,7 @@ describe.each(["node", "bun"])("a watch on %s", (runtime) => {
     using bundle = await bundleClient();
     const script = await bundle.script(`
       const [watcher, other] = [new Client(), new Client()];
+      await watcher.ping(); // its connection is idle now, and lets the process end
       const watch = await watcher.watch("k", ({ event, key }) => {
         console.log(event, key);
         if (event === "expired") watch.stop();
