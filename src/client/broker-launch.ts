@@ -92,9 +92,9 @@ function readPipe(child: ChildProcessWithoutNullStreams): Promise<{ readonly pip
 
 /** The line the command line ends with when it fails; a log may stand before it. */
 function failure(status: number | null, said: string): EphemeralError {
-  const [, line] = /^ephemeral: (?:Cannot start broker: )?(.*)$/m.exec(said) ?? [];
-  const text = line ?? `its process ended (${status ?? "killed"}) and gave no reason`;
-  return new EphemeralError(codeOfStatus.get(status) ?? "internal", `Cannot start broker: ${text}`);
+  const [, line] = /^ephemeral: (.*)$/m.exec(said) ?? [];
+  const text = line ?? `Cannot start broker: its process ended (${status ?? "killed"}) and gave no reason`;
+  return new EphemeralError(codeOfStatus.get(status) ?? "internal", text);
 }
 
 /** From here on the process keeps nobody alive. */
