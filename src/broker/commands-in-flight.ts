@@ -101,6 +101,8 @@ export class CommandsInFlight {
   endAll(): void {
     this.#ordered.clear();
     this.#heldAnswers = [];
+    // Most connections close with nothing waiting, and an error costs as much as a command.
+    if (this.#waiting.size === 0) return;
     const reason = new EphemeralError("cancelled", "Cannot go on waiting: the connection is closed");
     for (const invocation of [...this.#waiting]) invocation.cancel?.(reason);
   }

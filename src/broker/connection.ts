@@ -147,7 +147,7 @@ export class Connection implements Carrier {
   /** The socket has room again. */
   drained(): void {
     const unsentBytes = this.#outbox.flush();
-    if (this.#state === "closing" && unsentBytes === 0) this.#end();
+    if (this.#outbox.isBroken || (this.#state === "closing" && unsentBytes === 0)) this.#end();
     for (const stream of this.#behind) if (stream.drained()) this.#behind.delete(stream);
     if (this.#state === "paused" && unsentBytes <= this.#parts.limits.outboxBytesMax) this.#resume();
   }

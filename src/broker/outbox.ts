@@ -5,7 +5,8 @@
 
 /** The sending half of a socket. */
 export interface ByteSink {
-  /** Takes what the kernel takes now, text as UTF-8, and says how many bytes; 0 or less when it took none. */
+  /** Takes what the kernel takes now, text as UTF-8, and says how many bytes; 0 when there is no room, less when there is
+   *  nobody who could ever read them. */
   write(data: string | Uint8Array): number;
 }
 
@@ -15,6 +16,8 @@ const joinedBytesMax = 256 * 1024;
 export class Outbox {
   /** Bytes the kernel has taken so far. */
   sentBytes = 0;
+  /** The kernel has said that the peer is gone: to a socket that is paused it says so in no other way. */
+  isBroken = false;
   readonly #sink: ByteSink;
   /** Text said in this turn, joined, not yet bytes. */
   #text = "";
@@ -67,8 +70,7 @@ export class Outbox {
     const text = this.#text;
     this.#text = "";
     const bytes = Buffer.byteLength(text);
-    const written = Math.max(this.#sink.write(text), 0);
-    this.sentBytes += written;
+    const written = this.#write(text);
     if (written === bytes) return;
     this.#isBlocked = true;
     this.#keep(Buffer.from(text).subarray(written));
@@ -79,9 +81,8 @@ export class Outbox {
     if (this.#unsent.length > 1 && this.#unsentBytes <= joinedBytesMax) this.#unsent = [Buffer.concat(this.#unsent)];
     let taken = 0;
     for (const bytes of this.#unsent) {
-      const written = Math.max(this.#sink.write(bytes), 0);
+      const written = this.#write(bytes);
       this.#unsentBytes -= written;
-      this.sentBytes += written;
       if (written < bytes.length) {
         this.#unsent[taken] = bytes.subarray(written);
         this.#isBlocked = true;
@@ -90,6 +91,13 @@ export class Outbox {
       taken++;
     }
     if (taken > 0) this.#unsent.splice(0, taken);
+  }
+
+  #write(data: string | Uint8Array): number {
+    const written = this.#sink.write(data);
+    if (written < 0) this.isBroken = true;
+    this.sentBytes += Math.max(written, 0);
+    return Math.max(written, 0);
   }
 
   /** Forgets everything: the peer is gone. */

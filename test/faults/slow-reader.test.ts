@@ -1,6 +1,7 @@
 import { describe, expect, test } from "bun:test";
 import { type LineClient, lineClient } from "../support/broker.ts";
 import { type BrokerProcess, brokerProcess } from "../support/broker-process.ts";
+import { openCrowd, type Peer } from "../support/crowd.ts";
 import { rawClient } from "../support/raw-client.ts";
 
 const KiB = 1024;
@@ -47,6 +48,14 @@ async function untilPaused(client: LineClient, broker: BrokerProcess): Promise<v
     if (performance.now() > deadline) throw new Error("it is read on and on");
     await Bun.sleep(5);
   }
+}
+
+/** Reads what the kernel has, which makes room, and is gone before the room is used. */
+async function readAndDie(peer: Peer): Promise<void> {
+  const before = peer.receivedBytes;
+  peer.resume();
+  await peer.until(() => peer.receivedBytes > before);
+  peer.drop();
 }
 
 function gets(count: number, key = "k"): string {
@@ -106,6 +115,23 @@ describe("a reader that is slow", () => {
       await untilPaused(other, broker);
       slow[Symbol.dispose]();
       await untilStats(other, (stats) => stats.connections === 1 && stats.leases === 0);
+    }
+  }, 20_000);
+
+  test("that dies in the middle of reading is noticed at once, though it is not read from", async () => {
+    await using broker = await brokerProcess({ limits: { ...small, stallMs: 60_000 } });
+    using other = await lineClient(broker.pipe);
+    await other.ask({ action: "set", key: "k", value: textOf(8 * KiB), ttl });
+    for (let round = 0; round < 5; round++) {
+      using slow = await openCrowd(broker.pipe, 10);
+      for (const peer of slow) {
+        peer.pause();
+        peer.write(gets(500));
+      }
+      await untilPaused(other, broker);
+      // The broker is told that there is room again, and by the time it looks there is nobody.
+      await Promise.all(slow.map(readAndDie));
+      await untilStats(other, (stats) => stats.connections === 1);
     }
   }, 20_000);
 
