@@ -8,6 +8,8 @@ import { keyEventsContract } from "./contract/key-events.ts";
 import { leasesContract } from "./contract/leases.ts";
 import { lifetimesContract } from "./contract/lifetimes.ts";
 import { onceContract } from "./contract/once.ts";
+import { poolDefinitionsContract } from "./contract/pool-definitions.ts";
+import { poolReasonsContract } from "./contract/pool-reasons.ts";
 import { poolsContract } from "./contract/pools.ts";
 import { sessionsContract } from "./contract/sessions.ts";
 import { valuesContract } from "./contract/values.ts";
@@ -23,6 +25,8 @@ export function engineContract(name: string, create: EngineFactory): void {
     leasesContract(create);
     onceContract(create);
     poolsContract(create);
+    poolDefinitionsContract(create);
+    poolReasonsContract(create);
     sessionsContract(create);
   });
 }

@@ -30,6 +30,8 @@ export class Pool {
   readonly tags = new TagIndex();
   kind: "awaited" | "made" | "defined" = "awaited";
   heldCount = 0;
+  /** Wants of the command that runs now: what it has opened must not be forgotten meanwhile. */
+  askedCount = 0;
   readonly #items: (PoolItem | undefined)[] = [];
   /** Slots of a defined pool that have no item. */
   readonly #vacant = new FreeNumbers();
@@ -53,7 +55,7 @@ export class Pool {
   }
   /** Whether nobody has, wants or has defined anything of it. */
   get isIdle(): boolean {
-    return this.kind !== "defined" && this.heldCount === 0 && this.lanes.isEmpty;
+    return this.kind !== "defined" && this.heldCount + this.askedCount === 0 && this.lanes.isEmpty;
   }
 
   /** Gives an awaited pool `size` items that are numbers. */

@@ -115,18 +115,20 @@ export class Pools {
 
   /** Grants, refuses or makes wait. */
   acquire(request: AcquireRequest, waiting: Waiting, nowMs: number): Awaitable<Acquired> {
-    const wants: Want[] = [];
+    const asked: Pool[] = [];
     try {
-      for (const want of request.wants) wants.push(this.#resolve(want));
+      const wants = request.wants.map((want) => this.#resolve(want, asked));
       refuseImpossible(wants);
       const who = { caller: waiting.caller, owner: request.owner, sinceAtMs: nowMs };
       const waiter = { arrival: this.#arrival + 1, ...who, request, wants, places: [] };
       const choice = this.#choose(waiter);
       if (choice !== undefined) return this.#give(waiter, choice).answer;
       return this.#waitFor(waiter, waiting);
-    } catch (error) {
-      for (const { pool } of wants) this.#pools.dropIdle(pool);
-      throw error;
+    } finally {
+      for (const pool of asked) {
+        pool.askedCount -= 1;
+        this.#pools.dropIdle(pool);
+      }
     }
   }
 
@@ -189,9 +191,11 @@ export class Pools {
     this.#lastSlots.clear();
   }
 
-  /** The pool of a want, made or opened for waiting when there is none yet. */
-  #resolve({ pool: name, count, match, mode, size }: PoolWant): Want {
+  /** The pool of a want, made or opened for waiting when there is none yet, and noted in `asked`. */
+  #resolve({ pool: name, count, match, mode, size }: PoolWant, asked: Pool[]): Want {
     const pool = this.#pools.open(name);
+    pool.askedCount += 1;
+    asked.push(pool);
     if (size !== undefined && pool.kind === "awaited") this.#make(pool, { size, count, match });
     else if (size !== undefined && size !== pool.size) throw otherSize(pool, size);
     return { pool, selection: pool.select(match), count, mode };
@@ -202,7 +206,6 @@ export class Pools {
     if (pool.heldCount > 0) throw otherSize(pool, size);
     if (count > size || match.length > 0) {
       const text = `Cannot acquire ${count} of ${JSON.stringify(pool.name)}: with size ${size} it has no such items`;
-      this.#pools.dropIdle(pool);
       throw new EphemeralError("size_mismatch", text, { details: { size } });
     }
     if (pool.lanes.isEmpty) pool.make(size);
