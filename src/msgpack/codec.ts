@@ -45,33 +45,50 @@ function decodeMessagePack(frame: Uint8Array): Record<string, unknown> {
 
 type Member = readonly [name: string, value: unknown];
 
-/** Members that are undefined are left out. */
-function frameOf(allMembers: readonly Member[]): Uint8Array {
-  const members = allMembers.filter(([, value]) => value !== undefined);
-  const parts: Uint8Array[] = [mapHead(members.length)];
-  for (const [name, value] of members) parts.push(encoder.encode(name), memberBytes(value));
-  let bodyBytes = 0;
-  for (const part of parts) bodyBytes += part.length;
-  const frame = new Uint8Array(prefixBytes + bodyBytes);
-  new DataView(frame.buffer).setUint32(0, bodyBytes);
-  let at = prefixBytes;
-  for (const part of parts) {
-    frame.set(part, at);
-    at += part.length;
-  }
+/** One map behind its length. */
+function frameOf(members: readonly Member[]): Uint8Array {
+  const parts = [new Uint8Array(prefixBytes), ...mapParts(members)];
+  const frame = joined(parts);
+  new DataView(frame.buffer).setUint32(0, frame.length - prefixBytes);
   return frame;
 }
 
-function mapHead(size: number): Uint8Array {
-  assert(size < 0x1_0000, "a message has a bounded number of members");
-  return size < 16 ? Uint8Array.of(0x80 | size) : Uint8Array.of(0xde, size >> 8, size & 0xff);
+/** Members that are undefined are left out. */
+function mapParts(allMembers: readonly Member[]): readonly Uint8Array[] {
+  const members = allMembers.filter(([, value]) => value !== undefined);
+  const parts: Uint8Array[] = [head(members.length, { small: 0x80, large: 0xde })];
+  for (const [name, value] of members) parts.push(encoder.encode(name), memberBytes(value));
+  return parts;
+}
+
+function joined(parts: readonly Uint8Array[]): Uint8Array {
+  let bytes = 0;
+  for (const part of parts) bytes += part.length;
+  const whole = new Uint8Array(bytes);
+  let at = 0;
+  for (const part of parts) {
+    whole.set(part, at);
+    at += part.length;
+  }
+  return whole;
+}
+
+/** How many things follow, in a map or an array of fewer than 16 within the marker. */
+function head(size: number, { small, large }: { readonly small: number; readonly large: number }): Uint8Array {
+  assert(size < 0x1_0000, "a message has a bounded number of members, and a list in it of records");
+  return size < 16 ? Uint8Array.of(small | size) : Uint8Array.of(large, size >> 8, size & 0xff);
 }
 
 function memberBytes(value: unknown): Uint8Array {
   if (!(value instanceof Encoded)) return toMessagePack(value);
-  if (typeof value.data !== "string") return value.data;
-  const kept = fromJsonValue(JSON.parse(value.data));
-  return encoder.encode(mayBeUnwritable.test(value.data) ? writable(kept) : kept);
+  const { data } = value;
+  if (data instanceof Uint8Array) return data;
+  if (typeof data !== "string") {
+    const records = data.flatMap((record) => mapParts(Object.entries(record)));
+    return joined([head(data.length, { small: 0x90, large: 0xdc }), ...records]);
+  }
+  const kept = fromJsonValue(JSON.parse(data));
+  return encoder.encode(mayBeUnwritable.test(data) ? writable(kept) : kept);
 }
 
 /** JSON text without these holds nothing that MessagePack cannot carry: the frame it came in was UTF-8. */

@@ -13,10 +13,14 @@ export const protocolVersion = 1;
  *  A string is JSON text, bytes are MessagePack. */
 export type EncodedValue = string | Uint8Array;
 
-/** Marks an encoded value inside a reply: the encoder writes it as it stands, or transcodes it. */
+/** Objects that have encoded values among their own members. */
+export type EncodedRecords = readonly object[];
+
+/** Marks what is encoded already inside a message: the encoder writes it as it stands, or transcodes it. It looks for marks
+ *  among the members of the message and of records that are marked themselves, nowhere else: what has none costs nothing. */
 export class Encoded {
-  readonly data: EncodedValue;
-  constructor(data: EncodedValue) {
+  readonly data: EncodedValue | EncodedRecords;
+  constructor(data: EncodedValue | EncodedRecords) {
     this.data = data;
   }
 }

@@ -42,6 +42,9 @@ function memberText(value: unknown, writeKept: WriteKept | undefined): string {
   if (typeof value === "boolean") return `${value}`;
   if (!(value instanceof Encoded)) return JSON.stringify(value);
   if (typeof value.data === "string") return value.data;
+  if (!(value.data instanceof Uint8Array)) {
+    return `[${value.data.map((record) => `{${membersText(record, "", writeKept)}}`).join()}]`;
+  }
   assert(writeKept !== undefined, "only the broker holds values kept as MessagePack, and it has a writer for them");
   return writeKept(value.data);
 }

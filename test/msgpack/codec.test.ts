@@ -264,6 +264,23 @@ describe("msgpackCodec.encode() and encodeReply()", () => {
     expect(error.message).toStartWith("Cannot write value: as MessagePack it would have a map with ");
   });
 
+  test.each([0, 1, 15, 16, 300])(
+    "write the encoded values of %d records, and leave out what is undefined there too",
+    (count) => {
+      const kept = [new Encoded('{"$binary":"AQ=="}'), new Encoded(encode({ b: 2 }))];
+      const jobs = Array.from({ length: count }, (_, index) => ({
+        id: `j${index}`,
+        data: kept[index % 2],
+        gone: undefined,
+      }));
+      const { ok, jobs: read } = msgpackCodec.decode(
+        bodyOf(msgpackCodec.encodeReply(undefined, { jobs: new Encoded(jobs) })),
+      );
+      const values = [Uint8Array.of(1), { b: 2 }];
+      expect({ ok, read }).toEqual({ ok: true, read: jobs.map(({ id }, index) => ({ id, data: values[index % 2] })) });
+    },
+  );
+
   test("write a value kept as MessagePack as the bytes it is", () => {
     const kept = encode({ a: Uint8Array.of(1) });
     const body = bodyOf(msgpackCodec.encode({ value: new Encoded(kept) }));

@@ -95,6 +95,16 @@ describe("jsonCodec.encode()", () => {
     expect(codec.encode(message)).toBe('{"ok":true,"value":{"b" :1},"text":"é\\"\\n","list":[1,null]}\n');
   });
 
+  test("writes the encoded values of records, as they stand or transcoded, and leaves out what is undefined there too", () => {
+    const packed = new Encoded(Uint8Array.of(7));
+    const jobs = [
+      { id: "é", data: new Encoded("[1 ]"), attempt: 1 },
+      { data: packed, gone: undefined },
+    ];
+    const line = jsonCodec((kept) => ({ kept: [...kept] })).encode({ jobs: new Encoded(jobs), none: new Encoded([]) });
+    expect(line).toBe('{"jobs":[{"id":"é","data":[1 ],"attempt":1},{"data":{"kept":[7]}}],"none":[]}\n');
+  });
+
   test("writes a line that a decoder reads back, for any member values", () => {
     const property = fc.property(
       fc.dictionary(fc.stringMatching(/^[a-z]{1,8}$/), fc.jsonValue({ maxDepth: 4 })),
