@@ -2,8 +2,21 @@
 import type { Contestant } from "./contestant.ts";
 import { echo } from "./contestants/echo.ts";
 import { ephemeral, ephemeralLines } from "./contestants/ephemeral.ts";
+import { liveMutex } from "./contestants/live-mutex.ts";
 import { memcached } from "./contestants/memcached.ts";
+import { properLockfile } from "./contestants/proper-lockfile.ts";
 import { redis } from "./contestants/redis.ts";
 import { seed } from "./contestants/seed.ts";
+import { wdio } from "./contestants/wdio.ts";
 
-export const contestants: readonly Contestant[] = [ephemeral, ephemeralLines, echo, redis, memcached, seed];
+export const contestants: readonly Contestant[] = [
+  ephemeral,
+  ephemeralLines,
+  echo,
+  redis,
+  memcached,
+  seed,
+  wdio,
+  liveMutex,
+  properLockfile,
+];

@@ -2,9 +2,12 @@
 import type { Contestant } from "../contestant.ts";
 import { echo } from "../contestants/echo.ts";
 import { ephemeral, ephemeralLines } from "../contestants/ephemeral.ts";
+import { liveMutex } from "../contestants/live-mutex.ts";
 import { memcached } from "../contestants/memcached.ts";
+import { properLockfile } from "../contestants/proper-lockfile.ts";
 import { redis } from "../contestants/redis.ts";
 import { seed } from "../contestants/seed.ts";
+import { wdio } from "../contestants/wdio.ts";
 import { type Goal, goal, type Measure, type Result, Rounds, withContestants } from "../measure.ts";
 import { cpuMs } from "../process-figures.ts";
 import { formatNumber } from "../statistics.ts";
@@ -14,7 +17,7 @@ interface Shape {
   readonly id: string;
   readonly title: string;
   readonly contestants: readonly Contestant[];
-  readonly load: Pick<LoadOptions, "workers" | "inFlight" | "count">;
+  readonly load: Pick<LoadOptions, "operation" | "workers" | "inFlight" | "count">;
   goals(figures: Figures): readonly Goal[];
 }
 
@@ -28,8 +31,8 @@ const shapes: readonly Shape[] = [
   {
     id: "P1",
     title: "one client, one command at a time, 100-byte values",
-    contestants: [ephemeral, ephemeralLines, echo, redis, memcached, seed],
-    load: { workers: 1, inFlight: 1, count: 20_000 },
+    contestants: [ephemeral, ephemeralLines, echo, redis, memcached, wdio, seed],
+    load: { operation: "set", workers: 1, inFlight: 1, count: 20_000 },
     goals: ({ rate, p50 }) => {
       const ours = rate.ratio(ephemeralLines.name, echo.name);
       const slower = p50.ratio(ephemeralLines.name, echo.name);
@@ -42,8 +45,8 @@ const shapes: readonly Shape[] = [
   {
     id: "P2",
     title: "one client, 64 commands in flight",
-    contestants: [ephemeral, ephemeralLines, echo, redis, memcached, seed],
-    load: { workers: 1, inFlight: 64, count: 100_000 },
+    contestants: [ephemeral, ephemeralLines, echo, redis, memcached, wdio, seed],
+    load: { operation: "set", workers: 1, inFlight: 64, count: 100_000 },
     goals: ({ rate }) => {
       const redisRatio = rate.ratio(ephemeral.name, redis.name);
       const seedRatio = rate.ratio(ephemeral.name, seed.name);
@@ -56,8 +59,8 @@ const shapes: readonly Shape[] = [
   {
     id: "P3",
     title: "8 worker processes, one command at a time each",
-    contestants: [ephemeral, ephemeralLines, redis, memcached, seed],
-    load: { workers: 8, inFlight: 1, count: 8_000 },
+    contestants: [ephemeral, ephemeralLines, redis, memcached, wdio, seed],
+    load: { operation: "set", workers: 8, inFlight: 1, count: 8_000 },
     goals: ({ rate, cpu }) => {
       const ours = rate.ratio(ephemeral.name, redis.name);
       const cost = cpu.ratio(ephemeral.name, redis.name);
@@ -67,6 +70,13 @@ const shapes: readonly Shape[] = [
       ];
     },
   },
+  {
+    id: "LOCK",
+    title: "one uncontended lock, taken and given back, one at a time",
+    contestants: [ephemeral, redis, liveMutex, properLockfile, seed],
+    load: { operation: "lock", workers: 1, inFlight: 1, count: 5_000 },
+    goals: () => [],
+  },
 ];
 
 export const roundTrips: readonly Measure[] = shapes.map((shape) => ({
@@ -75,18 +85,20 @@ export const roundTrips: readonly Measure[] = shapes.map((shape) => ({
   run: (options) => run(shape, options),
 }));
 
-/** The seed opens a connection for every command: it is given a tenth of the work. */
+/** Who opens a connection or a file for every command is given a tenth of the work. */
 const slowShare = 10;
+const slow: readonly Contestant[] = [seed, wdio, properLockfile];
 
 async function run(shape: Shape, options: Parameters<Measure["run"]>[0]): Promise<Result> {
   const figures: Figures = { rate: new Rounds(), p50: new Rounds(), cpu: new Rounds() };
   const { missing } = await withContestants(shape.contestants, async (running) => {
     for (let round = 1; round <= options.rounds; round++) {
-      for (const [{ name }, { address, pid }] of running) {
+      for (const [contestant, { address, pid }] of running) {
+        const { name } = contestant;
         options.progress(`${shape.id} round ${round}/${options.rounds}: ${name}`);
-        const count = name === seed.name ? shape.load.count / slowShare : shape.load.count;
+        const count = slow.includes(contestant) ? shape.load.count / slowShare : shape.load.count;
         const cpuBefore = pid === undefined ? 0 : cpuMs(pid);
-        const load = { ...shape.load, count, contestant: name, address, operation: "set", keys: 1000 } as const;
+        const load = { ...shape.load, count, contestant: name, address, keys: 1000 } as const;
         const { perSecond, p50Us } = await runLoad(load);
         figures.rate.add(name, perSecond);
         figures.p50.add(name, p50Us);
@@ -99,7 +111,7 @@ async function run(shape: Shape, options: Parameters<Measure["run"]>[0]): Promis
   return {
     id: shape.id,
     title: shape.title,
-    head: ["contestant", "commands/s", "min–max", "p50 µs", "server CPU µs/command"],
+    head: ["contestant", "per second", "min–max", "p50 µs", "server CPU µs each"],
     rows: shape.contestants.map(({ name }) => {
       const rate = figures.rate.of(name);
       return [
