@@ -1,22 +1,21 @@
 /**
- * Reads argv by the book of one command before citty sees it: refuses unknown, valueless and doubled flags and surplus
- * operands, and finds where somebody else's command begins. Knows what flags are called, never what they mean.
+ * Reads argv by the book of one command: refuses unknown, valueless and doubled flags and missing and surplus operands, and finds where somebody else's command begins. Knows what flags are called, never what they mean.
  */
-import type { ArgDef, ArgsDef } from "citty";
 import { suggestionFor } from "../protocol/suggestion.ts";
+import { type Definition, type Definitions, flagsOf, operandsOf, type ValueDefinition } from "./definitions.ts";
 import { usageError } from "./failure.ts";
 
 export interface ScanOptions {
   /** For messages: the command's name. */
   readonly command: string;
-  readonly definitions: ArgsDef;
+  readonly definitions: Definitions;
   /** The first operand and all behind it belong to another program and are left as they are. */
   readonly wrapsCommand: boolean;
 }
 
 export interface Scan {
-  /** Flags in a form that leaves citty nothing to guess: `--name=value`, `--name` or `--no-name`. */
-  readonly flags: readonly string[];
+  /** By name, without dashes: the text of a value, true for a flag that is there, false for its `--no-…`. */
+  readonly flags: Readonly<Record<string, string | boolean>>;
   readonly operands: readonly string[];
   readonly asksForHelp: boolean;
 }
@@ -24,9 +23,9 @@ export interface Scan {
 /** One pass over `argv`, the command's own name taken off.
  *  @throws {HintedError} `bad_command` for what the command does not know, unless help is asked for too */
 export function scanArguments(argv: readonly string[], options: ScanOptions): Scan {
-  const flags = new Map<string, string>();
+  const flags = new Map<string, string | boolean>();
   const operands: string[] = [];
-  if (asksForHelp(argv, options)) return { flags: [], operands: [], asksForHelp: true };
+  if (asksForHelp(argv, options)) return { flags: {}, operands: [], asksForHelp: true };
   for (let index = 0; index < argv.length; index++) {
     const word = argv[index] ?? "";
     if (word === "--" || (options.wrapsCommand && !isFlag(word))) {
@@ -38,13 +37,15 @@ export function scanArguments(argv: readonly string[], options: ScanOptions): Sc
       continue;
     }
     const { name, definition, inlineValue } = readFlag(word, options);
-    const takesValue = definition.type !== "boolean";
-    const value = takesValue ? (inlineValue ?? followingValue(name, argv[++index], definition)) : undefined;
+    const value =
+      definition.type === "boolean"
+        ? word === `--${name}`
+        : (inlineValue ?? followingValue(name, argv[++index], definition));
     if (flags.has(name)) throw usageError(`Cannot read --${name}: it is given twice`, `Give --${name} once`);
-    flags.set(name, takesValue ? `--${name}=${value}` : word);
+    flags.set(name, value);
   }
   checkOperands(operands, options);
-  return { flags: [...flags.values()], operands, asksForHelp: false };
+  return { flags: Object.fromEntries(flags), operands, asksForHelp: false };
 }
 
 /** A lone dash means standard input and `-5` is a number: neither is a flag. */
@@ -64,13 +65,13 @@ function asksForHelp(argv: readonly string[], options: ScanOptions): boolean {
   return false;
 }
 
-function isValueFlag(definition: ArgDef | undefined): boolean {
-  return definition !== undefined && definition.type !== "boolean" && definition.type !== "positional";
+function isValueFlag(definition: Definition | undefined): boolean {
+  return definition?.type === "string";
 }
 
 interface FlagWord {
   readonly name: string;
-  readonly definition: ArgDef;
+  readonly definition: Exclude<Definition, { readonly type: "positional" }>;
   readonly inlineValue: string | undefined;
 }
 
@@ -88,30 +89,29 @@ function readFlag(word: string, { command, definitions }: ScanOptions): FlagWord
 }
 
 /** A flag that is off by default has nothing to negate. */
-function isNegatable(definition: ArgDef | undefined): boolean {
+function isNegatable(definition: Definition | undefined): boolean {
   return definition?.type === "boolean" && definition.negativeDescription !== undefined;
 }
 
 function unknownFlag(flag: string, { command, definitions }: Pick<ScanOptions, "command" | "definitions">): Error {
-  const known = Object.entries(definitions).flatMap(([name, definition]) => {
-    if (definition.type === "positional") return [];
-    return isNegatable(definition) ? [`--${name}`, `--no-${name}`] : [`--${name}`];
-  });
+  const known = flagsOf(definitions).flatMap(([name, definition]) =>
+    isNegatable(definition) ? [`--${name}`, `--no-${name}`] : [`--${name}`],
+  );
   const meant = suggestionFor(flag, [...known, "--help"]);
   const hint = meant === undefined ? `See: ephemeral ${command} --help` : `Did you mean ${meant}?`;
   return usageError(`Unknown flag ${flag} for "ephemeral ${command}"`, hint);
 }
 
-function followingValue(name: string, next: string | undefined, definition: ArgDef): string {
+function followingValue(name: string, next: string | undefined, definition: ValueDefinition): string {
   if (next !== undefined && !isFlag(next)) return next;
-  const hint = `Write --${name} ${definition.valueHint ?? "VALUE"}, or --${name}=VALUE for a value that starts with a dash`;
+  const hint = `Write --${name} ${definition.valueHint}, or --${name}=VALUE for a value that starts with a dash`;
   throw usageError(`Cannot read --${name}: its value is missing`, hint);
 }
 
 function checkOperands(operands: readonly string[], { command, definitions, wrapsCommand }: ScanOptions): void {
   if (wrapsCommand) return;
-  const wanted = Object.entries(definitions).filter(([, definition]) => definition.type === "positional");
-  const missing = wanted.slice(operands.length).find(([, definition]) => definition.required !== false);
+  const wanted = operandsOf(definitions);
+  const missing = wanted.slice(operands.length).find(([, { required }]) => required);
   const hint = `See: ephemeral ${command} --help`;
   if (missing !== undefined) {
     throw usageError(`Cannot run "ephemeral ${command}": ${missing[0].toUpperCase()} is missing`, hint);

@@ -2,12 +2,13 @@
  * One command to a running broker: connect, ask, print the answer, leave. Every client command is a page around this.
  * Knows neither what is asked nor how the answer looks.
  */
-import type { ArgsDef } from "citty";
+
 import type { Outgoing } from "../client/call.ts";
 import { systemClientClock } from "../client/client-clock.ts";
 import { Connection } from "../client/connection.ts";
 import type { CommandName, HelloReply, Reply, WaitMs } from "../protocol/commands.ts";
 import { BunPipeTransport } from "./bun-pipe-transport.ts";
+import type { Definitions } from "./definitions.ts";
 import { HintedError, howToStart } from "./failure.ts";
 import { type Paint, paintFor, print, printJson } from "./output.ts";
 import { type ClientSettings, clientSettings, type Flags, processEnvironment } from "./settings.ts";
@@ -32,7 +33,7 @@ export const clientFlags = {
     description: "How long the broker may take to answer (default: 5s)",
   },
   json: { type: "boolean", description: "Print one JSON document, failures too (on stderr)" },
-} as const satisfies ArgsDef;
+} as const satisfies Definitions;
 
 /** One answer, for both kinds of readers. */
 export interface Answer {

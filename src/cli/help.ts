@@ -2,8 +2,8 @@
  * Help as text: all commands by group, or one command's page with its flags, examples, variables and exit statuses.
  * Everything it says of a command stands on the command's page.
  */
-import type { ArgDef } from "citty";
 import { suggestionFor } from "../protocol/suggestion.ts";
+import { flagsOf, operandsOf, type SwitchDefinition, type ValueDefinition } from "./definitions.ts";
 import { exitStatuses, usageError } from "./failure.ts";
 import { type Paint, paintFor, table } from "./output.ts";
 import { groups, type Page } from "./page.ts";
@@ -58,10 +58,8 @@ function globalHelp(pages: readonly Page[], paint: Paint): string {
 }
 
 function pageHelp(page: Page, paint: Paint): string {
-  const flags = Object.entries(page.args).flatMap(([name, definition]) => flagRows(name, definition));
-  const operands = Object.entries(page.args)
-    .filter(([, definition]) => definition.type === "positional")
-    .map(([name, { description }]) => [`  ${name.toUpperCase()}`, description ?? ""]);
+  const flags = flagsOf(page.args).flatMap(([name, definition]) => flagRows(name, definition));
+  const operands = operandsOf(page.args).map(([name, { description }]) => [`  ${name.toUpperCase()}`, description]);
   const sections: [string, string][] = [
     ["Usage", `  ${usageOf(page)}\n`],
     ["Operands", table(operands, { paint })],
@@ -81,21 +79,18 @@ function section(title: string, text: string, paint: Paint): string {
 
 function usageOf({ name, args, wrapsCommand }: Page): string {
   if (wrapsCommand) return `ephemeral ${name} [flags] [--] [command…]`;
-  const operands = Object.entries(args)
-    .filter(([, definition]) => definition.type === "positional")
-    .map(([operand, { required }]) => (required === false ? `[${operand.toUpperCase()}]` : operand.toUpperCase()));
+  const operands = operandsOf(args).map(([operand, { required }]) =>
+    required ? operand.toUpperCase() : `[${operand.toUpperCase()}]`,
+  );
   const hasFlags = Object.keys(args).length > operands.length;
   return ["ephemeral", name, ...(hasFlags ? ["[flags]"] : []), ...operands].join(" ");
 }
 
-function flagRows(name: string, definition: ArgDef): string[][] {
-  if (definition.type === "positional") return [];
-  const row = [
-    `  --${name}${definition.valueHint === undefined ? "" : ` ${definition.valueHint}`}`,
-    definition.description ?? "",
-  ];
-  const isNegatable = definition.type === "boolean" && definition.negativeDescription !== undefined;
-  return isNegatable ? [row, [`  --no-${name}`, definition.negativeDescription ?? ""]] : [row];
+function flagRows(name: string, definition: SwitchDefinition | ValueDefinition): string[][] {
+  const { type, description } = definition;
+  if (type === "string") return [[`  --${name} ${definition.valueHint}`, description]];
+  const opposite = definition.negativeDescription;
+  return [[`  --${name}`, description], ...(opposite === undefined ? [] : [[`  --no-${name}`, opposite]])];
 }
 
 const clientVariables = [

@@ -2,9 +2,10 @@
  * The log of a broker as flags and variables, the seed's among them. There is a log once anybody asks for a level, a format,
  * a file or a heartbeat; what is not asked for is then: info, text, stderr, none.
  */
-import type { ArgsDef } from "citty";
+
 import type { LogLevel } from "../broker/log.ts";
 import type { LogOptions } from "../broker/logtape-log.ts";
+import type { Definitions } from "./definitions.ts";
 import { usageError } from "./failure.ts";
 import { correctionOf, findGiven, type Given, quoted, readNumber, readTruth, type Sources } from "./settings.ts";
 import { durationUnit } from "./units.ts";
@@ -33,7 +34,7 @@ export const logFlags = {
     valueHint: "DURATION",
     description: "Log how the broker is, this often; 0 for never (default: 0)",
   },
-} as const satisfies ArgsDef;
+} as const satisfies Definitions;
 
 export const logVariables: readonly (readonly [name: string, meaning: string])[] = [
   ["EPHEMERAL_LOG_LEVEL", "As --log-level; else BROKER_LOG_LEVEL, else BROKER_DEBUG=true for debug"],

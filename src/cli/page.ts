@@ -1,8 +1,9 @@
 /**
- * What a command of ours is: its flags and operands for citty, what help says of it, and what it does. Pages are loaded
- * one at a time, so that a thin command pays for nothing but itself.
+ * What a command of ours is: its flags and operands, what help says of it, and what it does. Pages are loaded one at a time,
+ * so that a thin command pays for nothing but itself.
  */
-import { type ArgsDef, defineCommand, type ParsedArgs, runCommand } from "citty";
+import type { Scan } from "./arguments.ts";
+import { type Arguments, type Definitions, operandsOf } from "./definitions.ts";
 
 /** The headings of the global help, in its order. */
 export const groups = ["Run", "Values", "Leases", "Broker", "Program"] as const;
@@ -28,28 +29,35 @@ interface PageText {
 }
 
 export interface Page extends PageText {
-  readonly args: ArgsDef;
+  readonly args: Definitions;
   /** Whether the first operand begins somebody else's command. */
   readonly wrapsCommand: boolean;
   /** Runs the command on flags that were scanned already. */
-  readonly run: (scanned: { flags: readonly string[]; operands: readonly string[] }) => Promise<void>;
+  readonly run: (scanned: Scan) => Promise<void>;
 }
 
-interface PageDefinition<Args extends ArgsDef> extends PageText {
+interface PageDefinition<Args extends Definitions> extends PageText {
   readonly args: Args;
   readonly wrapsCommand?: boolean;
-  readonly perform: (args: ParsedArgs<Args>) => Promise<void>;
+  readonly perform: (args: Arguments<Args>) => Promise<void>;
 }
 
 /** Ties a page's text, flags and deed together, the deed typed by the flags. */
-export function definePage<const Args extends ArgsDef>(definition: PageDefinition<Args>): Page {
+export function definePage<const Args extends Definitions>(definition: PageDefinition<Args>): Page {
   const { perform, ...page } = definition;
-  const command = defineCommand({ args: definition.args, run: ({ args }) => perform(args) });
   return {
     wrapsCommand: false,
     ...page,
-    async run({ flags, operands }) {
-      await runCommand(command, { rawArgs: [...flags, "--", ...operands] });
-    },
+    // The scan has read argv by these very definitions: all that is required is there, each of its kind.
+    run: ({ flags, operands }) =>
+      perform({ ...namedOperands(page.args, operands), ...flags, _: operands } as Arguments<Args>),
   };
+}
+
+function namedOperands(definitions: Definitions, operands: readonly string[]): Record<string, string> {
+  const named = operandsOf(definitions).flatMap(([name], index): [string, string][] => {
+    const operand = operands[index];
+    return operand === undefined ? [] : [[name, operand]];
+  });
+  return Object.fromEntries(named);
 }

@@ -40,7 +40,6 @@ export interface StartSettings {
  *  @throws {HintedError} `bad_command` naming the flag or variable that cannot be */
 export function startSettings(flags: Flags, environment: Environment): StartSettings {
   const sources = { flags, environment };
-  // citty's name for what is no flag.
   const hasCommand = Array.isArray(flags._) && flags._.length > 0;
   const { name, join, owner, idleTimeoutMs } = lifetimeSettings(sources, { hasCommand });
   const secret = findSecret(sources, "broker");

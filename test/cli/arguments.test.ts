@@ -1,19 +1,19 @@
 /**
- * argv by the book of one command: what citty is given, what is the command's own, and what is refused with which hint.
+ * argv by the book of one command: which flags and operands there are, what is the command's own, and what is refused with which hint.
  */
 import { describe, expect, test } from "bun:test";
-import type { ArgsDef } from "citty";
 import { scanArguments } from "../../src/cli/arguments.ts";
+import type { Definitions } from "../../src/cli/definitions.ts";
 import { HintedError } from "../../src/cli/failure.ts";
 
 const definitions = {
-  key: { type: "positional", required: true },
-  value: { type: "positional", required: false },
-  ttl: { type: "string", valueHint: "DURATION" },
-  secret: { type: "string" },
-  json: { type: "boolean" },
-  "require-ttl": { type: "boolean", negativeDescription: "as it says" },
-} as const satisfies ArgsDef;
+  key: { type: "positional", required: true, description: "as it says" },
+  value: { type: "positional", required: false, description: "as it says" },
+  ttl: { type: "string", valueHint: "DURATION", description: "as it says" },
+  secret: { type: "string", valueHint: "SECRET", description: "as it says" },
+  json: { type: "boolean", description: "as it says" },
+  "require-ttl": { type: "boolean", description: "as it says", negativeDescription: "as it says" },
+} as const satisfies Definitions;
 
 const scan = (argv: readonly string[]) => scanArguments(argv, { command: "set", definitions, wrapsCommand: false });
 const scanWrapper = (argv: readonly string[]) =>
@@ -31,35 +31,35 @@ function refusal(run: () => unknown): { code: string; message: string; hint: str
 
 describe("scanArguments()", () => {
   test.each([
-    [["k"], [], ["k"]],
-    [["k", "v", "--ttl", "5s"], ["--ttl=5s"], ["k", "v"]],
-    [["--ttl=5s", "k", "--json"], ["--ttl=5s", "--json"], ["k"]],
-    [["k", "-"], [], ["k", "-"]],
-    [["k", "-5"], [], ["k", "-5"]],
-    [["k", "-.5"], [], ["k", "-.5"]],
-    [["k", "--ttl", "-5"], ["--ttl=-5"], ["k"]],
-    [["k", "--ttl="], ["--ttl="], ["k"]],
-    [["k", "--secret=--json"], ["--secret=--json"], ["k"]],
-    [["k", "--secret=a=b\nc"], ["--secret=a=b\nc"], ["k"]],
-    [["--", "--json", "--help"], [], ["--json", "--help"]],
-    [["k", "--", "--"], [], ["k", "--"]],
-    [["k", "--no-require-ttl"], ["--no-require-ttl"], ["k"]],
-    [["k", "--require-ttl"], ["--require-ttl"], ["k"]],
+    [["k"], {}, ["k"]],
+    [["k", "v", "--ttl", "5s"], { ttl: "5s" }, ["k", "v"]],
+    [["--ttl=5s", "k", "--json"], { ttl: "5s", json: true }, ["k"]],
+    [["k", "-"], {}, ["k", "-"]],
+    [["k", "-5"], {}, ["k", "-5"]],
+    [["k", "-.5"], {}, ["k", "-.5"]],
+    [["k", "--ttl", "-5"], { ttl: "-5" }, ["k"]],
+    [["k", "--ttl="], { ttl: "" }, ["k"]],
+    [["k", "--secret=--json"], { secret: "--json" }, ["k"]],
+    [["k", "--secret=a=b\nc"], { secret: "a=b\nc" }, ["k"]],
+    [["--", "--json", "--help"], {}, ["--json", "--help"]],
+    [["k", "--", "--"], {}, ["k", "--"]],
+    [["k", "--no-require-ttl"], { "require-ttl": false }, ["k"]],
+    [["k", "--require-ttl"], { "require-ttl": true }, ["k"]],
   ])("reads %j", (argv, flags, operands) => {
     expect(scan(argv)).toEqual({ flags, operands, asksForHelp: false });
   });
 
   test.each([
-    [["npx", "jest", "--bail"], [], ["npx", "jest", "--bail"]],
-    [["--ttl", "5s", "npx", "--json"], ["--ttl=5s"], ["npx", "--json"]],
-    [["--ttl=5s", "--", "npx", "--help"], ["--ttl=5s"], ["npx", "--help"]],
-    [["cmd", "--help"], [], ["cmd", "--help"]],
-    [["cmd", "--", "--ttl"], [], ["cmd", "--", "--ttl"]],
-    [["--", "--", "x"], [], ["--", "x"]],
-    [["--", "--odd"], [], ["--odd"]],
-    [["--json", "cmd", "--json"], ["--json"], ["cmd", "--json"]],
-    [[], [], []],
-    [["--"], [], []],
+    [["npx", "jest", "--bail"], {}, ["npx", "jest", "--bail"]],
+    [["--ttl", "5s", "npx", "--json"], { ttl: "5s" }, ["npx", "--json"]],
+    [["--ttl=5s", "--", "npx", "--help"], { ttl: "5s" }, ["npx", "--help"]],
+    [["cmd", "--help"], {}, ["cmd", "--help"]],
+    [["cmd", "--", "--ttl"], {}, ["cmd", "--", "--ttl"]],
+    [["--", "--", "x"], {}, ["--", "x"]],
+    [["--", "--odd"], {}, ["--odd"]],
+    [["--json", "cmd", "--json"], { json: true }, ["cmd", "--json"]],
+    [[], {}, []],
+    [["--"], {}, []],
   ])("cuts %j at the wrapped command", (argv, flags, operands) => {
     expect(scanWrapper(argv)).toEqual({ flags, operands, asksForHelp: false });
   });
@@ -98,7 +98,7 @@ describe("scanArguments()", () => {
     [
       ["k", "--secret", "--json"],
       "Cannot read --secret: its value is missing",
-      "Write --secret VALUE, or --secret=VALUE for a value that starts with a dash",
+      "Write --secret SECRET, or --secret=VALUE for a value that starts with a dash",
     ],
     [["k", "--ttl=1s", "--ttl=2s"], "Cannot read --ttl: it is given twice", "Give --ttl once"],
     [

@@ -29,7 +29,7 @@ async function build(): Promise<string> {
   const directory = mkdtempSync(join(tmpdir(), "ephemeral-binary-"));
   afterAll(() => rmSync(directory, { recursive: true, force: true }));
   const outfile = join(directory, "ephemeral");
-  const flags = ["--compile", "--bytecode", "--minify", "--format=esm"];
+  const flags = ["--compile", "--bytecode", "--minify", "--splitting", "--format=esm"];
   const autoload = ["--no-compile-autoload-dotenv", "--no-compile-autoload-bunfig"];
   const building = Bun.spawn([process.execPath, "build", ...flags, ...autoload, main, "--outfile", outfile], {
     cwd: root,

@@ -1,11 +1,12 @@
 /**
  * The page of start: a broker for as long as a command runs.
  */
-import type { StringArgDef } from "citty";
+
 import type { Log } from "../../broker/log.ts";
 import type { LogOptions } from "../../broker/logtape-log.ts";
 import { EphemeralError } from "../../protocol/errors.ts";
 import { bounds } from "../bounds.ts";
+import type { ValueDefinition } from "../definitions.ts";
 import { HintedError } from "../failure.ts";
 import { idleVariables, idleVariablesIn } from "../idle-variables.ts";
 import { logFlags, logVariables } from "../log-settings.ts";
@@ -13,7 +14,7 @@ import { definePage } from "../page.ts";
 import { processEnvironment } from "../settings.ts";
 import { startSettings } from "../start-settings.ts";
 
-const boundFlags: Record<string, StringArgDef> = Object.fromEntries(
+const boundFlags: Record<string, ValueDefinition> = Object.fromEntries(
   bounds.map(({ flag, unit, description, standard }) => [
     flag,
     { type: "string", valueHint: unit.hint, description: `${description} (default: ${standard})` },

@@ -2,7 +2,7 @@
  * Everything that can be typed after `ephemeral`, as plain lists: taken from the pages that help is made of, so that a new
  * command or flag is completed with nothing more. Knows no shell.
  */
-import type { ArgDef } from "citty";
+import { flagsOf, operandsOf, type SwitchDefinition, type ValueDefinition } from "../definitions.ts";
 import { pageOf } from "../help.ts";
 import { commandNames } from "../pages.ts";
 
@@ -43,11 +43,11 @@ export function vocabulary(): Promise<readonly CommandEntry[]> {
   return Promise.all(
     commandNames.map(async (name) => {
       const { summary, args, wrapsCommand } = await pageOf(name);
-      const entries = Object.entries(args);
-      const flags = entries.flatMap(([flag, definition]) => flagEntries(flag, definition));
-      const operands = entries
-        .filter(([, definition]) => definition.type === "positional")
-        .map(([operand, { valueHint }]) => ({ name: operand, value: valueFor(valueHint) }));
+      const flags = flagsOf(args).flatMap(([flag, definition]) => flagEntries(flag, definition));
+      const operands = operandsOf(args).map(([operand, { valueHint }]) => ({
+        name: operand,
+        value: valueFor(valueHint),
+      }));
       return { name, summary, flags: [...flags, help], operands, wrapsCommand };
     }),
   );
@@ -55,12 +55,10 @@ export function vocabulary(): Promise<readonly CommandEntry[]> {
 
 const help: FlagEntry = { name: "help", description: "Show all about this command", hint: undefined, value: undefined };
 
-function flagEntries(name: string, definition: ArgDef): FlagEntry[] {
-  if (definition.type === "positional") return [];
-  const description = definition.description ?? "";
-  if (definition.type !== "boolean") {
-    const { valueHint: hint = "VALUE" } = definition;
-    return [{ name, description, hint, value: valueFor(hint) }];
+function flagEntries(name: string, definition: SwitchDefinition | ValueDefinition): FlagEntry[] {
+  const { type, description } = definition;
+  if (type === "string") {
+    return [{ name, description, hint: definition.valueHint, value: valueFor(definition.valueHint) }];
   }
   const flag = { name, description, hint: undefined, value: undefined };
   const opposite = definition.negativeDescription;
