@@ -55,6 +55,7 @@ describe("README", () => {
     { name: "costly set-up", output: "calls: 1\n" },
     { name: "set and get", output: "calls: 0\n" },
     { name: "a watch", output: "set\ncalls: 0\n" },
+    { name: "a cut connection", output: "calls: 0\n" },
   ].map((promise, index) => ({ ...promise, block: blocks[index] ?? "" }));
 
   test.each(promised)("its code runs, and ends by itself: $name", async ({ output, block }) => {

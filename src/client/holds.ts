@@ -3,22 +3,25 @@
  * compared. Knows what grants, ends and gives back a hold; nothing of sessions or connections.
  */
 import type { Hold, Reply } from "../protocol/commands.ts";
+import type { GrantReply } from "../protocol/pools.ts";
 import type { Outgoing } from "./call.ts";
 
 /** A hold that is gone though nobody released it. */
 export interface LostHold {
-  readonly kind: "lease" | "once";
+  readonly kind: Hold["kind"];
+  /** What was held; of items of pools the grant's id. */
   readonly key: string;
   /** Of a lease. */
   readonly workerId?: string;
+  /** Of a session-scoped key the version that was set. */
   readonly fence: number;
 }
 
-/** What can be given back. Session-scoped keys are values: they are not. */
-export type Grant = Exclude<Hold, { readonly kind: "key" | "grant" }>;
+/** What is given back where nobody knows of it. */
+export type Grant = Extract<Hold, { readonly kind: "lease" | "once" | "grant" }>;
 
 interface Held {
-  readonly grant: Grant;
+  readonly hold: Hold;
   /** By the wall clock, which is the broker's too; undefined without a ttl. */
   readonly expiresAtMs: number | undefined;
   /** Whether it ends with the session. */
@@ -29,46 +32,56 @@ interface Held {
 const pruneSizeMin = 1024;
 
 export class Holds {
-  /** By worker, then by kind and key. Turns of `once` belong to no worker. */
+  /** By worker, then by name. What is no lease belongs to no worker. */
   readonly #byWorker = new Map<string, Map<string, Held>>();
   #size = 0;
   #pruneSize = pruneSizeMin;
 
-  has(grant: Grant): boolean {
-    return this.#byWorker.get(workerOf(grant))?.get(nameOf(grant))?.grant.fence === grant.fence;
+  has(hold: Hold): boolean {
+    const held = this.#byWorker.get(workerOf(hold))?.get(nameOf(hold));
+    return held !== undefined && fenceOf(held.hold) === fenceOf(hold);
   }
 
   /** Notes what a good reply to `command` granted. */
-  add(command: Outgoing, grant: Grant, reply: object): void {
+  add(command: Outgoing, hold: Hold, reply: object): void {
     const { expiresAtMs } = reply as Partial<Reply<"lease">>; // only a lease's reply has it
     const isSessions = command.action !== "lease" || command.scope === "session";
-    const worker = workerOf(grant);
+    const worker = workerOf(hold);
     const held = this.#byWorker.get(worker) ?? new Map<string, Held>();
     this.#byWorker.set(worker, held);
     this.#size -= held.size;
-    held.set(nameOf(grant), { grant, expiresAtMs, isSessions });
+    held.set(nameOf(hold), { hold, expiresAtMs, isSessions });
     this.#size += held.size;
     if (this.#size <= this.#pruneSize) return;
     this.#take(({ expiresAtMs: atMs }) => atMs !== undefined && atMs <= Date.now());
     this.#pruneSize = Math.max(pruneSizeMin, 2 * this.#size);
   }
 
-  /** Forgets what `command` has ended. */
-  end(command: Outgoing): void {
+  /** Notes what `command` has done to what is held, its `reply` being one that grants nothing to give back; undefined where the
+   *  broker says that we do not hold what it ends. */
+  note(command: Outgoing, reply: object | undefined): void {
     if (command.action === "release") {
-      const { workerId, key } = command;
-      if (workerId === undefined) return;
-      const isNamed = key !== undefined && key !== "*";
-      this.#takeOf(workerId, (held) => !isNamed || held.grant.id === key);
+      const { workerId, key, grant } = command;
+      if (grant !== undefined) this.#delete("", `grant ${grant}`);
+      else if (workerId !== undefined && key !== undefined && key !== "*") this.#delete(workerId, `lease ${key}`);
+      else if (workerId !== undefined) this.#takeOf(workerId, () => true);
     } else if (command.action === "once.resolve" || command.action === "once.reject") {
-      this.#takeOf("", ({ grant }) => grant.fence === command.fence);
+      const { key: id, fence } = command;
+      if (this.has({ kind: "once", id, fence })) this.#delete("", `once ${id}`);
+    } else if (command.action === "set" || command.action === "del") {
+      if (this.#size > 0) this.#delete("", `key ${command.key}`);
+      if (command.action === "del" || command.scope !== "session" || reply === undefined) return;
+      const { version } = reply as Reply<"set">; // what was asked is what is answered
+      this.add(command, { kind: "key", id: command.key, version }, {});
     }
   }
 
   /** Forgets all but `holds`, and returns what it forgot. */
-  retain(holds: readonly Hold[]): readonly Grant[] {
-    const fences = new Set(holds.map((hold) => (hold.kind === "key" ? undefined : hold.fence)));
-    return this.#take(({ grant }) => !fences.has(grant.fence)).map(({ grant }) => grant);
+  retain(holds: readonly Hold[]): readonly Hold[] {
+    // A key is known by its name: others may have set it meanwhile.
+    const there = new Set(holds.map((hold) => (hold.kind === "key" ? nameOf(hold) : hold.fence)));
+    const taken = this.#take(({ hold }) => !there.has(hold.kind === "key" ? nameOf(hold) : hold.fence));
+    return taken.map(({ hold }) => hold);
   }
 
   /** The session has ended: forgets what ended with it, and returns it but for what had expired before. */
@@ -76,7 +89,11 @@ export class Holds {
     const nowMs = Date.now();
     const isOver = ({ expiresAtMs }: Held): boolean => expiresAtMs !== undefined && expiresAtMs <= nowMs;
     const lost = this.#take((held) => held.isSessions).filter((held) => !isOver(held));
-    return lost.map(({ grant: { id, ...rest } }) => ({ key: id, ...rest }));
+    return lost.map(({ hold }) => {
+      const { kind, id: key } = hold;
+      const fence = fenceOf(hold);
+      return kind === "lease" ? { kind, key, workerId: hold.workerId, fence } : { kind, key, fence };
+    });
   }
 
   #take(isTaken: (held: Held) => boolean): readonly Held[] {
@@ -84,43 +101,59 @@ export class Holds {
   }
 
   #takeOf(worker: string, isTaken: (held: Held) => boolean): readonly Held[] {
-    const held = this.#byWorker.get(worker) ?? new Map<string, Held>();
-    const taken = [...held].filter(([, one]) => isTaken(one));
-    for (const [name] of taken) held.delete(name);
+    const taken = [...(this.#byWorker.get(worker) ?? [])].filter(([, held]) => isTaken(held));
+    for (const [name] of taken) this.#delete(worker, name);
+    return taken.map(([, held]) => held);
+  }
+
+  #delete(worker: string, name: string): void {
+    const held = this.#byWorker.get(worker);
+    if (!held?.delete(name)) return;
+    this.#size -= 1;
     if (held.size === 0) this.#byWorker.delete(worker);
-    this.#size -= taken.length;
-    return taken.map(([, one]) => one);
   }
 }
 
-function workerOf(grant: Grant): string {
-  return grant.kind === "lease" ? grant.workerId : "";
+function workerOf(hold: Hold): string {
+  return hold.kind === "lease" ? hold.workerId : "";
 }
 
-function nameOf({ kind, id }: Grant): string {
+function nameOf({ kind, id }: Hold): string {
   return `${kind} ${id}`;
+}
+
+function fenceOf(hold: Hold): number {
+  return hold.kind === "key" ? hold.version : hold.fence;
 }
 
 /** What a good reply to `command` gives to hold. */
 export function grantOf(command: Outgoing, reply: object): Grant | undefined {
-  const { fence } = reply as { readonly fence?: number }; // where there is none, nothing is granted
+  // Where there is neither, nothing is granted.
+  const { fence, grant } = reply as { readonly fence?: number; readonly grant?: GrantReply };
+  if (grant !== undefined) return { ...grant, kind: "grant" };
   if (fence === undefined) return undefined;
   if (command.action === "once") return { kind: "once", id: command.key, fence };
   return command.action === "lease" ? { kind: "lease", id: command.key, workerId: command.workerId, fence } : undefined;
 }
 
-/** Whether `command` asks for `grant`, or ends it: whoever finds it unexpectedly leaves it to that command. */
-export function isAbout(command: Outgoing, grant: Grant): boolean {
-  if (grant.kind === "once") return command.action === "once" && command.key === grant.id;
-  if (command.action === "lease") return command.workerId === grant.workerId && command.key === grant.id;
-  if (command.action !== "release" || command.workerId !== grant.workerId) return false;
-  return command.key === undefined || command.key === "*" || command.key === grant.id;
+export function isGrant(hold: Hold): hold is Grant {
+  return hold.kind === "lease" || hold.kind === "once" || hold.kind === "grant";
+}
+
+/** Whether `command` asks for `hold`, or ends it: whoever finds it unexpectedly leaves it to that command. */
+export function isAbout(command: Outgoing, hold: Hold): boolean {
+  if (hold.kind === "grant") return command.action === "release" && command.grant === hold.id;
+  if (hold.kind === "once") return command.action === "once" && command.key === hold.id;
+  if (hold.kind !== "lease") return false;
+  if (command.action === "lease") return command.workerId === hold.workerId && command.key === hold.id;
+  if (command.action !== "release" || command.workerId !== hold.workerId) return false;
+  return command.key === undefined || command.key === "*" || command.key === hold.id;
 }
 
 /** What gives `grant` back. */
 export function undoOf(grant: Grant): Outgoing {
-  const { id: key, fence } = grant;
-  if (grant.kind === "lease") return { action: "release", workerId: grant.workerId, key };
+  if (grant.kind === "lease") return { action: "release", workerId: grant.workerId, key: grant.id };
+  if (grant.kind === "grant") return { action: "release", grant: grant.id };
   const reason = "its caller has gone";
-  return { action: "once.reject", key, fence, reason, cacheMs: undefined, pass: true };
+  return { action: "once.reject", key: grant.id, fence: grant.fence, reason, cacheMs: undefined, pass: true };
 }

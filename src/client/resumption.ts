@@ -6,7 +6,7 @@ import type { CommandName, HelloReply } from "../protocol/commands.ts";
 import type { Call, Outgoing } from "./call.ts";
 import type { CancelTimer, ClientClock } from "./client-clock.ts";
 import type { Introduction } from "./greeting.ts";
-import { type Grant, grantOf, Holds, isAbout, type LostHold, undoOf } from "./holds.ts";
+import { type Grant, grantOf, Holds, isAbout, isGrant, type LostHold, undoOf } from "./holds.ts";
 
 export interface ResumptionOptions {
   readonly clock: ClientClock;
@@ -55,7 +55,7 @@ export class Resumption {
   ): Outgoing | undefined {
     const { reply, isTaken, others } = answer;
     const grant = reply && grantOf(call.command, reply);
-    if (reply === undefined || grant === undefined) this.#holds.end(call.command);
+    if (reply === undefined || grant === undefined) this.#holds.note(call.command, reply);
     else if (isTaken) this.#holds.add(call.command, grant, reply);
     else if (!this.#isExpected(grant, others())) return undoOf(grant);
     return undefined;
@@ -90,9 +90,7 @@ export class Resumption {
           call.succeed({ released: true });
       }
     }
-    const unexpected = holds.filter(
-      (hold): hold is Grant => hold.kind !== "key" && hold.kind !== "grant" && !this.#isExpected(hold, waiting),
-    );
+    const unexpected = holds.filter((hold): hold is Grant => isGrant(hold) && !this.#isExpected(hold, waiting));
     return unexpected.map(undoOf);
   }
 

@@ -1,6 +1,10 @@
 import { describe, expect, test } from "bun:test";
 import { Client, type LostHold } from "../../src/client/client.ts";
+import { Connection } from "../../src/client/connection.ts";
+import { PipeTransport } from "../../src/client/pipe-transport.ts";
+import type { GrantReply } from "../../src/protocol/pools.ts";
 import { type LineClient, lineClient, testBroker } from "../support/broker.ts";
+import { flakySocket } from "../support/flaky-socket.ts";
 import { quickClock } from "../support/quick-clock.ts";
 import { Scene, settled } from "../support/resume-scene.ts";
 import { until } from "../support/until.ts";
@@ -152,6 +156,21 @@ describe("a client that cannot go on", () => {
     expect(await other.get("token")).toBe("made once");
   });
 
+  test("is told of keys that ended with its session, but not of those it has deleted or set for good", async () => {
+    await using scene = await Scene.open({ lingerMs: 0 });
+    const version = await scene.client.set("url", "here", { scope: "session" });
+    await scene.client.set("deleted", 1, { scope: "session" });
+    await scene.client.set("kept", 1, { scope: "session" });
+    await scene.client.set("plain", 1);
+    await scene.client.del("deleted");
+    await scene.client.set("kept", 2, 60_000);
+    scene.flaky.current.end();
+    await until(() => scene.lost.length > 0);
+    expect(scene.lost).toEqual([{ kind: "key", key: "url", fence: version }]);
+    await until(async () => (await settled(scene.watcher.get("url"))) === "not_found undefined");
+    expect(await scene.watcher.get("kept")).toBe(2);
+  });
+
   test("that was asked not to linger is told at once, without calling again", async () => {
     await using scene = await Scene.open({ lingerMs: 0 });
     await scene.client.lease("accounts", "w", null, { size: 1 });
@@ -201,6 +220,15 @@ describe("a client that goes on", () => {
     scene.flaky.current.end();
     await until(() => scene.flaky.count > count && scene.client.state === "connected");
     expect([await scene.holds(), scene.lost]).toEqual([["lease accounts w"], []]);
+  });
+
+  test("still has its keys, whoever has set them meanwhile", async () => {
+    await using scene = await Scene.open();
+    await scene.client.set("url", "here", { scope: "session" });
+    await scene.cut();
+    await scene.watcher.set("url", "there", { scope: "session" });
+    await until(() => scene.client.state === "connected");
+    expect([await scene.client.get<unknown>("url"), scene.lost]).toEqual(["there", []]);
   });
 
   test("goes on though the reply to hello is cut again and again", async () => {
@@ -315,6 +343,39 @@ describe("what was granted while its reply was cut", () => {
     const again = settled(scene.client.lease("accounts", "w", null, { size: 1 }));
     await comeBack(scene);
     expect([await again, await scene.holds()]).toEqual([0, ["lease accounts w"]]);
+  });
+
+  test("is items of a pool: they are given back, and the next who waits has them", async () => {
+    await using broker = await testBroker();
+    await using flaky = await flakySocket(broker.pipe);
+    const make = (pipe: string): Connection => {
+      const parts = { endpoint: pipe, dial: () => new PipeTransport(pipe), clock: quickClock, timeoutMs: 5000 };
+      return new Connection({ ...parts, secret: undefined, label: undefined, lingerMs: 20_000 });
+    };
+    const [cut, steady] = [make(flaky.pipe), make(broker.pipe)];
+    const wants = [{ pool: "browsers", count: 1, match: [], mode: "exclusive", size: 1 }] as const;
+    const acquire = (connection: Connection, waitMs: number, signal?: AbortSignal): Promise<GrantReply> =>
+      connection.call<"acquire", GrantReply>({
+        command: { action: "acquire", wants },
+        // In a reply the grant is plain.
+        read: (reply) => reply.grant as GrantReply,
+        waitMs,
+        signal,
+      });
+    const held = await acquire(cut, 0);
+    await cut.call({ command: { action: "release", grant: held.id }, read: () => undefined });
+    const controller = new AbortController();
+    flaky.isDown = true;
+    flaky.current.arm({ direction: "toClient", afterBytes: 0 });
+    const given = acquire(cut, 0, controller.signal).catch((error: unknown) => error);
+    await until(() => cut.state !== "connected");
+    controller.abort("enough");
+    expect(await given).toBe("enough");
+    flaky.isDown = false;
+    const next = await acquire(steady, 5000);
+    expect(next.items).toMatchObject([{ pool: "browsers", slot: 0 }]);
+    cut.close();
+    steady.close();
   });
 
   test("is a turn: who waits leads, and nobody fails", async () => {
