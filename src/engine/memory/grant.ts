@@ -17,8 +17,6 @@ export interface Holding {
 }
 
 export class Grant extends Expiring {
-  /** Made of the fence, which grows across restarts: a late release never meets another broker's grant. */
-  readonly id: string;
   readonly fence: number;
   readonly caller: Caller;
   /** The thread of work it is for; undefined when nobody said. */
@@ -30,12 +28,16 @@ export class Grant extends Expiring {
 
   constructor(about: Pick<Grant, "fence" | "caller" | "owner" | "sinceAtMs">, expired: (grant: Grant) => void) {
     super();
-    this.id = `g${about.fence}`;
     this.fence = about.fence;
     this.caller = about.caller;
     this.owner = about.owner;
     this.sinceAtMs = about.sinceAtMs;
     this.#expired = expired;
+  }
+
+  /** Made of the fence, which grows across restarts: a late release never meets another broker's grant. */
+  get id(): string {
+    return `g${this.fence}`;
   }
 
   get answer(): Acquired {
@@ -55,4 +57,9 @@ export class Grant extends Expiring {
   override expire(): void {
     this.#expired(this);
   }
+}
+
+/** The fence of the grant that goes by `id`; NaN for what is no grant's id. */
+export function fenceIn(id: string): number {
+  return /^g\d{1,16}$/.test(id) ? Number(id.slice(1)) : Number.NaN;
 }

@@ -1,12 +1,12 @@
 /**
- * Every grant of an engine: by its id, by its session, by whom it is held for. Gives items and takes them back; what becomes
+ * Every grant of an engine: by its fence, by its session, by whom it is held for. Gives items and takes them back; what becomes
  * free is handed on by `HandOn`. Knows nothing of who waits.
  */
 import { EphemeralError } from "../../protocol/errors.ts";
 import type { Limits } from "../../protocol/limits.ts";
 import type { Caller, HeldBySession } from "../engine.ts";
 import type { ExpiryHeap } from "./expiry-heap.ts";
-import { Grant } from "./grant.ts";
+import { fenceIn, Grant } from "./grant.ts";
 import { OwnerIndex } from "./owner-index.ts";
 import type { Pool } from "./pool.ts";
 import type { PoolItem } from "./pool-item.ts";
@@ -26,7 +26,7 @@ export interface GrantsOptions {
 
 export class Grants {
   readonly #options: GrantsOptions;
-  readonly #byId = new Map<string, Grant>();
+  readonly #byFence = new Map<number, Grant>();
   readonly #bySession = new OwnerIndex<Grant>();
   readonly #byOwner = new OwnerIndex<Grant>();
   /** Items held, each as often as it is shared. */
@@ -37,7 +37,7 @@ export class Grants {
   }
 
   get size(): number {
-    return this.#byId.size;
+    return this.#byFence.size;
   }
 
   /** Gives `waiter` the chosen slots.
@@ -52,7 +52,7 @@ export class Grants {
         grant.holdings.push({ pool, mode, item: pool.take(slot, { grant, mode }) });
       }
     }
-    this.#byId.set(grant.id, grant);
+    this.#byFence.set(grant.fence, grant);
     this.#bySession.add(caller.id, grant);
     if (request.owner !== undefined) this.#byOwner.add(partyOf(grant), grant);
     this.#holdingsCount += grant.holdings.length;
@@ -62,7 +62,7 @@ export class Grants {
 
   /** Ends a grant. */
   end(grant: Grant): void {
-    this.#byId.delete(grant.id);
+    this.#byFence.delete(grant.fence);
     this.#bySession.delete(grant.caller.id, grant);
     if (grant.owner !== undefined) this.#byOwner.delete(partyOf(grant), grant);
     this.#holdingsCount -= grant.holdings.length;
@@ -76,7 +76,7 @@ export class Grants {
   /** The grant of that id, when it is the caller's.
    *  @throws {EphemeralError} `not_owner` */
   require(id: string, { action, caller }: { readonly action: string; readonly caller: Caller }): Grant {
-    const grant = this.#byId.get(id);
+    const grant = this.#byFence.get(fenceIn(id));
     if (grant?.caller.id === caller.id) return grant;
     const actual =
       grant === undefined
@@ -105,7 +105,7 @@ export class Grants {
   }
 
   clear(): void {
-    this.#byId.clear();
+    this.#byFence.clear();
     this.#bySession.clear();
     this.#byOwner.clear();
     this.#holdingsCount = 0;

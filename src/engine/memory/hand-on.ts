@@ -38,6 +38,7 @@ export class HandOn {
 
   /** An item may have become open to somebody. */
   opened(pool: Pool, item: PoolItem): void {
+    if (!pool.isWanted) return;
     pool.lanes.someOf(item, (lane) => {
       this.#stir(lane);
       return false;
@@ -46,14 +47,14 @@ export class HandOn {
 
   /** Any item may have. */
   changed(pool: Pool): void {
-    for (const lane of pool.lanes.values()) this.#stir(lane);
+    for (const lane of pool.lanes.all()) this.#stir(lane);
   }
 
   /** A waiter has gone that kept others from what it waited for. */
   unclaimed({ wants }: PoolWaiter): void {
     for (const { pool, selection } of wants) {
-      if (pool.lanes.isEmpty || !pool.hasOpenIn(selection, selection)) continue;
-      for (const lane of pool.lanes.values()) if (pool.hasOpenIn(selection, lane.selection)) this.#stir(lane);
+      if (!pool.isWanted || !pool.hasOpenIn(selection, selection)) continue;
+      for (const lane of pool.lanes.all()) if (pool.hasOpenIn(selection, lane.selection)) this.#stir(lane);
     }
   }
 

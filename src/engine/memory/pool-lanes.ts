@@ -52,29 +52,28 @@ export class Lane {
 }
 
 export class PoolLanes {
-  readonly #byKey = new Map<string, Lane>();
+  /** Lanes by the key of their selection. */
+  readonly #lanes: { readonly [Mode in PoolMode]: Map<string, Lane> } = { exclusive: new Map(), shared: new Map() };
   /** Lanes by one of their tags; those of any item under undefined. */
   readonly #byTag = new Map<string | undefined, Set<Lane>>();
 
   get isEmpty(): boolean {
-    return this.#byKey.size === 0;
+    return this.#lanes.exclusive.size + this.#lanes.shared.size === 0;
   }
 
-  values(): IterableIterator<Lane> {
-    return this.#byKey.values();
+  all(): readonly Lane[] {
+    return [...this.#lanes.exclusive.values(), ...this.#lanes.shared.values()];
   }
 
   /** The selection of the lanes of `key`, when somebody stands there. */
   selection(key: string): Selection | undefined {
-    return (this.#byKey.get(`exclusive${key}`) ?? this.#byKey.get(`shared${key}`))?.selection;
+    return (this.#lanes.exclusive.get(key) ?? this.#lanes.shared.get(key))?.selection;
   }
 
   /** Puts `waiter` at the end of its lane. */
   enter(waiter: PoolWaiter, want: { selection: Selection; mode: PoolMode; tags: TagIndex }): Place {
     const { selection, mode } = want;
-    const key = mode + selection.key;
-    const lane = this.#byKey.get(key) ?? new Lane(selection, mode, want.tags.rarest(selection.tags));
-    if (lane.places.first === undefined) this.#open(key, lane);
+    const lane = this.#lanes[mode].get(selection.key) ?? this.#open(want);
     const place: Place = { waiter, lane, previous: undefined, next: undefined };
     lane.places.append(place);
     return place;
@@ -84,7 +83,7 @@ export class PoolLanes {
     const { lane } = place;
     lane.places.remove(place);
     if (lane.places.first !== undefined) return;
-    this.#byKey.delete(lane.mode + lane.selection.key);
+    this.#lanes[lane.mode].delete(lane.selection.key);
     const siblings = this.#byTag.get(lane.tag);
     siblings?.delete(lane);
     if (siblings?.size === 0) this.#byTag.delete(lane.tag);
@@ -103,18 +102,19 @@ export class PoolLanes {
 
   /** Whether somebody who came before `arrival` keeps one who wants the selection's items in `mode` from all of them. */
   claimAll(selection: Selection, mode: PoolMode, arrival: number): boolean {
-    for (const key of [selection.key, ""]) {
-      for (const other of ["exclusive", "shared"] as const) {
-        if (this.#byKey.get(other + key)?.claims(mode, arrival)) return true;
-      }
+    const { exclusive, shared } = this.#lanes;
+    for (const lanes of mode === "exclusive" ? [exclusive, shared] : [exclusive]) {
+      if (lanes.get("")?.claims(mode, arrival) || lanes.get(selection.key)?.claims(mode, arrival)) return true;
     }
     return false;
   }
 
-  #open(key: string, lane: Lane): void {
-    this.#byKey.set(key, lane);
+  #open({ selection, mode, tags }: { selection: Selection; mode: PoolMode; tags: TagIndex }): Lane {
+    const lane = new Lane(selection, mode, tags.rarest(selection.tags));
+    this.#lanes[mode].set(selection.key, lane);
     const siblings = this.#byTag.get(lane.tag);
     if (siblings === undefined) this.#byTag.set(lane.tag, new Set([lane]));
     else siblings.add(lane);
+    return lane;
   }
 }

@@ -22,6 +22,8 @@ function wantInWords({ pool, selection, count, mode }: Want): string {
 
 /** The pools of a wait, as `ps` shows them. */
 export function namesOf({ wants }: PoolWaiter): string {
+  const [only] = wants;
+  if (wants.length === 1 && only !== undefined) return only.pool.name;
   return [...new Set(wants.map(({ pool }) => pool.name))].join(", ");
 }
 
@@ -96,7 +98,7 @@ export function firstClaimant({ pool, mode }: Want, at: { slot: number; arrival:
 /** Who waits for anything of `pool`, in the order they came. */
 export function waitersOf(pool: Pool): readonly PoolWaiter[] {
   const waiters = new Set<PoolWaiter>();
-  for (const lane of pool.lanes.values()) {
+  for (const lane of pool.lanes.all()) {
     for (let place = lane.places.first; place !== undefined; place = place.next) waiters.add(place.waiter);
   }
   return [...waiters].sort((a, b) => a.arrival - b.arrival);

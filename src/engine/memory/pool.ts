@@ -26,26 +26,40 @@ export interface SlotSearch {
 
 export class Pool {
   readonly name: string;
-  readonly lanes = new PoolLanes();
-  readonly tags = new TagIndex();
   kind: "awaited" | "made" | "defined" = "awaited";
   heldCount = 0;
   /** Wants of the command that runs now: what it has opened must not be forgotten meanwhile. */
   askedCount = 0;
   readonly #items: (PoolItem | undefined)[] = [];
+  /** These three are made when they are first needed: most locks live and die without. */
+  #lanes: PoolLanes | undefined;
+  #tags: TagIndex | undefined;
   /** Slots of a defined pool that have no item. */
-  readonly #vacant = new FreeNumbers();
+  #vacant: FreeNumbers | undefined;
   /** Slots of all items that are not leaving. */
-  #everything = new Selection(noTags, new SlotSet());
-  #free = new SlotSet();
+  readonly #everything = new Selection(noTags, new SlotSet());
+  readonly #free = new SlotSet();
   /** What is free, or held by those who share it. */
-  #shareable = new SlotSet();
+  readonly #shareable = new SlotSet();
   #definition: readonly PoolItemDefinition[] | undefined;
 
   constructor(name: string) {
     this.name = name;
   }
 
+  /** Where those stand who wait for its items. */
+  get lanes(): PoolLanes {
+    this.#lanes ??= new PoolLanes();
+    return this.#lanes;
+  }
+  get tags(): TagIndex {
+    this.#tags ??= new TagIndex();
+    return this.#tags;
+  }
+  /** Whether somebody waits for an item of it. */
+  get isWanted(): boolean {
+    return this.#lanes !== undefined && !this.#lanes.isEmpty;
+  }
   /** How many items there are, held and quarantined ones too. */
   get size(): number {
     return this.#everything.slots.size;
@@ -55,16 +69,13 @@ export class Pool {
   }
   /** Whether nobody has, wants or has defined anything of it. */
   get isIdle(): boolean {
-    return this.kind !== "defined" && this.heldCount + this.askedCount === 0 && this.lanes.isEmpty;
+    return this.kind !== "defined" && this.heldCount + this.askedCount === 0 && !this.isWanted;
   }
 
   /** Gives an awaited pool `size` items that are numbers. */
   make(size: number): void {
     this.kind = "made";
-    // Kept as it is: those who wait have the selection of it.
-    this.#everything.slots = SlotSet.upTo(size);
-    this.#free = SlotSet.upTo(size);
-    this.#shareable = SlotSet.upTo(size);
+    for (const slots of [this.#everything.slots, this.#free, this.#shareable]) slots.fill(size);
   }
 
   /** Makes the items those of `definition`. Items that stay keep their slot, holder and quarantine. */
@@ -151,10 +162,9 @@ export class Pool {
   slotsFor({ selection, mode }: Want, { arrival, atMost, preferred }: SlotSearch): number[] {
     const open = mode === "exclusive" ? this.#free : this.#shareable;
     const slots: number[] = [];
-    const { lanes } = this;
-    if (open.size === 0 || (!lanes.isEmpty && lanes.claimAll(selection, mode, arrival))) return slots;
+    if (open.size === 0 || (this.isWanted && this.lanes.claimAll(selection, mode, arrival))) return slots;
     const isMine = (slot: number): boolean =>
-      lanes.isEmpty || !lanes.someOf(this.#itemOrNumber(slot), (lane) => lane.claims(mode, arrival));
+      !this.isWanted || !this.lanes.someOf(this.#itemOrNumber(slot), (lane) => lane.claims(mode, arrival));
     if (preferred >= 0 && open.has(preferred) && selection.slots.has(preferred) && isMine(preferred))
       slots.push(preferred);
     for (let slot = open.next(0, selection.slots); slot >= 0 && slots.length < atMost; ) {
@@ -192,14 +202,19 @@ export class Pool {
   }
 
   #insert(wanted: PoolItemDefinition): void {
-    const item = new PoolItem(this.#vacant.take(), wanted);
+    const item = new PoolItem(this.#vacantSlots.take(), wanted);
     this.#items[item.slot] = item;
     this.#enter(item);
   }
 
+  get #vacantSlots(): FreeNumbers {
+    this.#vacant ??= new FreeNumbers();
+    return this.#vacant;
+  }
+
   #forget(slot: number): void {
     this.#items[slot] = undefined;
-    if (this.kind !== "made") this.#vacant.give(slot);
+    if (this.kind !== "made") this.#vacantSlots.give(slot);
   }
 
   #remove(item: PoolItem): void {
@@ -241,7 +256,7 @@ export class Pool {
   }
 
   #changed(): void {
-    this.tags.changed([...this.lanes.values()].map(({ selection }) => selection));
+    this.tags.changed(this.lanes.all().map(({ selection }) => selection));
   }
 }
 

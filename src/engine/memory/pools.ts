@@ -119,8 +119,8 @@ export class Pools {
     try {
       const wants = request.wants.map((want) => this.#resolve(want, asked));
       refuseImpossible(wants);
-      const who = { caller: waiting.caller, owner: request.owner, sinceAtMs: nowMs };
-      const waiter = { arrival: this.#arrival + 1, ...who, request, wants, places: [] };
+      const [arrival, sinceAtMs] = [this.#arrival + 1, nowMs];
+      const waiter = { arrival, sinceAtMs, caller: waiting.caller, owner: request.owner, request, wants, places: [] };
       const choice = this.#choose(waiter);
       if (choice !== undefined) return this.#give(waiter, choice).answer;
       return this.#waitFor(waiter, waiting);
@@ -208,7 +208,7 @@ export class Pools {
       const text = `Cannot acquire ${count} of ${JSON.stringify(pool.name)}: with size ${size} it has no such items`;
       throw new EphemeralError("size_mismatch", text, { details: { size } });
     }
-    if (pool.lanes.isEmpty) pool.make(size);
+    if (!pool.isWanted) pool.make(size);
     else this.#change(pool, () => pool.make(size));
   }
 

@@ -16,8 +16,14 @@ export type PreferredSlot = (pool: string) => number;
 
 /** The slots `waiter` may have now, without overtaking anybody who came before it; undefined when that is not all it wants. */
 export function chooseSlots(waiter: PoolWaiter, preferredSlot: PreferredSlot): SlotChoice | undefined {
-  const { arrival, request } = waiter;
-  return choose(waiter.wants, (want, atMost) => {
+  const { arrival, request, wants } = waiter;
+  const [only] = wants;
+  if (wants.length === 1 && only !== undefined) {
+    const preferred = request.prefersLast ? preferredSlot(only.pool.name) : -1;
+    const slots = only.pool.slotsFor(only, { arrival, atMost: only.count, preferred });
+    return slots.length < only.count ? undefined : [slots];
+  }
+  return choose(wants, (want, atMost) => {
     const preferred = request.prefersLast ? preferredSlot(want.pool.name) : -1;
     return want.pool.slotsFor(want, { arrival, atMost, preferred });
   });
@@ -42,6 +48,7 @@ export function refuseImpossible(wants: readonly Want[]): void {
     const such = selection.tags.length === 0 ? "items" : `items with ${tagsInWords(selection.tags)}`;
     throw tooFew(`${count} of ${JSON.stringify(pool.name)}`, `it has ${selection.slots.size} ${such}`);
   }
+  if (wants.length === 1) return;
   const known = wants.filter(({ pool }) => pool.size > 0);
   if (!known.some((want) => isOneOfSeveral(want, known)) || choose(known, everySlot) !== undefined) return;
   throw tooFew("so many items of one pool", "it does not have as many different ones with these tags");

@@ -10,14 +10,14 @@ export class SlotSet {
   /** Words before this one are empty. */
   #firstWord = 0;
 
-  /** The slots from 0 up to, not including, `end`. */
-  static upTo(end: number): SlotSet {
-    const slots = new SlotSet();
+  /** Makes it the slots from 0 up to, not including, `end`. */
+  fill(end: number): void {
     const whole = Math.floor(end / wordBits);
-    for (let word = 0; word < whole; word++) slots.#words.push(-1);
-    if (end % wordBits > 0) slots.#words.push((1 << (end % wordBits)) - 1);
-    slots.#size = end;
-    return slots;
+    this.#words.length = 0;
+    for (let word = 0; word < whole; word++) this.#words.push(-1);
+    if (end % wordBits > 0) this.#words.push((1 << (end % wordBits)) - 1);
+    this.#size = end;
+    this.#firstWord = 0;
   }
 
   get size(): number {
@@ -46,6 +46,7 @@ export class SlotSet {
     if ((word & bit) === 0) return;
     this.#words[index] = word & ~bit;
     this.#size -= 1;
+    if (this.#size === 0) this.#firstWord = this.#words.length;
   }
 
   /** The lowest slot from `from` on that is also in `other`, or −1. */
