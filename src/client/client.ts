@@ -7,27 +7,27 @@ import { EphemeralError } from "../protocol/errors.ts";
 import { jsonText } from "../protocol/json-values.ts";
 import type { Outgoing } from "./call.ts";
 import type { GetOptions, IncrOptions, LeaseOptions, OnceOptions, SetOptions } from "./command-options.ts";
-import { compressText, decompressValue } from "./compressed.ts";
 import { Connection } from "./connection.ts";
+import { asyncDisposeSymbol, disposeSymbol } from "./disposal.ts";
 import { type ClientOptions, type ClientSettings, clientSettings } from "./options.ts";
 import { PipeTransport } from "./pipe-transport.ts";
-import { runOnce } from "./single-flight.ts";
+import { Turns } from "./turns.ts";
 import type { Watch, WatchEvent, Watches, WatchOptions } from "./watches.ts";
 
 export type { ClientCodec } from "../protocol/codec.ts";
 export { EphemeralError } from "../protocol/errors.ts";
+export type { WhyReply } from "../protocol/pools.ts";
+export type { AcquireOptions, LockOptions, PoolItem, SeatOptions, Want } from "./command-options.ts";
+export type { Grant } from "./grant.ts";
 export type { LostHold } from "./holds.ts";
 export type { ClientOptions } from "./options.ts";
+export type { PoolHandle, Wants } from "./turns.ts";
 export type { Watch, WatchEvent, WatchOptions } from "./watches.ts";
 
 /** Keys asked for at once by `list`. */
 const keysPerPage = 1000;
 
-// Node 20 lacked these symbols before 20.5; a class needs some name for the methods even there.
-const disposeSymbol: typeof Symbol.dispose = Symbol.dispose ?? Symbol.for("Symbol.dispose");
-const asyncDisposeSymbol: typeof Symbol.asyncDispose = Symbol.asyncDispose ?? Symbol.for("Symbol.asyncDispose");
-
-export class Client {
+export class Client extends Turns {
   /** Path of the broker's pipe. */
   readonly pipe: string;
   readonly #settings: ClientSettings;
@@ -42,11 +42,9 @@ export class Client {
   constructor(pipeOrOptions?: string | null | ClientOptions, options?: ClientOptions) {
     const pipe = typeof pipeOrOptions === "string" ? pipeOrOptions : undefined;
     const settings = clientSettings(pipe, options ?? (typeof pipeOrOptions === "object" ? (pipeOrOptions ?? {}) : {}));
-    this.#settings = settings;
-    this.pipe = settings.pipe;
-    this.#connection = new Connection({
+    const connection = new Connection({
       endpoint: settings.pipe,
-      dial: () => new PipeTransport(settings.pipe),
+      dial: settings.dial ?? (() => new PipeTransport(settings.pipe)),
       clock: settings.clock,
       codec: settings.codec,
       timeoutMs: settings.timeoutMs,
@@ -55,6 +53,10 @@ export class Client {
       lingerMs: settings.lingerMs,
       onLost: settings.onLost,
     });
+    super(connection, settings.clock);
+    this.#settings = settings;
+    this.pipe = settings.pipe;
+    this.#connection = connection;
   }
 
   /** `disconnected` before the first command and after a loss nobody waited in; `closed` for good. */
@@ -164,7 +166,8 @@ export class Client {
    *  process dies, the first of them produces. `options.signal` ends the waiting, not a producer that runs.
    *  @throws what `produce` threw, here; elsewhere {EphemeralError} `producer_failed` with its message
    *  @throws {EphemeralError} `timeout` after `options.waitMs`, which is −1 unless told */
-  once<Value>(key: string, produce: () => Value | Promise<Value>, options?: OnceOptions): Promise<Value> {
+  async once<Value>(key: string, produce: () => Value | Promise<Value>, options?: OnceOptions): Promise<Value> {
+    const { runOnce } = await import("./single-flight.ts");
     const shared = runOnce(this.#connection, {
       key,
       produce,
@@ -211,6 +214,7 @@ export class Client {
   }
 
   async #storeSmaller(key: string, stored: Stored & { readonly text: string }): Promise<number> {
+    const { compressText } = await import("./compressed.ts");
     const packed = await compressText(stored.text, this.#settings.compressionThreshold);
     if (packed === undefined) return this.#store(key, stored);
     const sizes = { compressed: true, beforeSize: stored.text.length, afterSize: packed.length } as const;
@@ -225,7 +229,9 @@ export class Client {
   }
 
   #readValue(key: string, reply: { readonly value: unknown; readonly compressed?: boolean | undefined }): unknown {
-    return reply.compressed ? decompressValue(key, reply.value) : this.#settings.codec.fromMember(reply.value);
+    const { value } = reply;
+    if (!reply.compressed) return this.#settings.codec.fromMember(value);
+    return import("./compressed.ts").then(({ decompressValue }) => decompressValue(key, value));
   }
 
   #call<Name extends CommandName, Result>(

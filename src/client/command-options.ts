@@ -2,6 +2,7 @@
  * What the methods of a client can be told beside what they are about. Times are milliseconds.
  */
 import type { LeaseScope, WaitMs } from "../protocol/commands.ts";
+import type { PoolMode } from "../protocol/pools.ts";
 
 /** What every command that may wait takes. */
 export interface WaitOptions {
@@ -46,4 +47,48 @@ export interface LeaseOptions extends WaitOptions {
 export interface OnceOptions extends WaitOptions {
   /** Milliseconds the shared value lives; the client's `defaultTtlMs` when left out. */
   readonly ttl?: number | undefined;
+}
+
+/** An item to define. */
+export interface PoolItem {
+  /** JSON or a `Uint8Array`. */
+  readonly value: unknown;
+  /** What `match` asks for. */
+  readonly tags?: readonly string[] | undefined;
+}
+
+/** What holds for a pool, a lock and a semaphore. */
+interface TurnOptions extends WaitOptions {
+  /** Milliseconds after which it ends should this process hang; renewed by itself while it does not. Without it, it lasts until
+   *  it is released or this process dies. */
+  readonly ttl?: number | undefined;
+  /** The thread of work it is for. One that would wait for itself is refused at once. */
+  readonly owner?: string | undefined;
+}
+
+export interface LockOptions extends TurnOptions {
+  /** `shared`: together with others who have it so. `exclusive`, the default: alone. */
+  readonly mode?: PoolMode | undefined;
+}
+
+export interface SeatOptions extends LockOptions {
+  /** Seats to take at once; 1 unless told. */
+  readonly count?: number | undefined;
+  /** `last`: the one this client had last when it asked so, while it is free. Else the lowest that is. */
+  readonly prefer?: "last" | undefined;
+}
+
+export interface AcquireOptions extends SeatOptions {
+  /** Only items with all of these tags. */
+  readonly match?: readonly string[] | undefined;
+}
+
+/** One of several things to be had at once; what it does not say, the options say. */
+export interface Want {
+  readonly pool: string;
+  readonly count?: number | undefined;
+  readonly match?: readonly string[] | undefined;
+  readonly mode?: PoolMode | undefined;
+  /** Makes it on first use, with so many seats: 1 for a lock. */
+  readonly size?: number | undefined;
 }

@@ -49,9 +49,9 @@ export interface ConnectionOptions {
 export class Connection {
   pushListener: PushListener | undefined;
   readonly codec: ClientCodec;
+  readonly resumption: Resumption;
   readonly #options: ConnectionOptions;
   readonly #backlog = new Backlog();
-  readonly #resumption: Resumption;
   #state: ConnectionState = { name: "disconnected", attempt: 0 };
   #link: Link | undefined;
   /** Calls whose callers wait for an answer. */
@@ -67,7 +67,7 @@ export class Connection {
     this.#options = options;
     this.codec = options.codec ?? json;
     const { clock, lingerMs = 0, onLost } = options;
-    this.#resumption = new Resumption({ clock, lingerMs, onLost, onOver: () => this.#unwant() });
+    this.resumption = new Resumption({ clock, lingerMs, onLost, onOver: () => this.#unwant() });
   }
 
   get state(): ConnectionState["name"] {
@@ -149,7 +149,7 @@ export class Connection {
   /** Stops dialling where nobody waits for a connection. */
   #unwant(): void {
     if (this.#pending > 0 || this.#state.name !== "reconnecting") return;
-    if (this.#resumption.isAwaited) this.#armReconnect(this.#state.delayMs);
+    if (this.resumption.isAwaited) this.#armReconnect(this.#state.delayMs);
     else this.#advance({ type: "unwanted" });
   }
 
@@ -188,7 +188,7 @@ export class Connection {
 
   #dial(): void {
     const { dial, clock, timeoutMs, secret, label } = this.#options;
-    const introduction = { label, ...this.#resumption.introduction };
+    const introduction = { label, ...this.resumption.introduction };
     const link = new Link(
       { transport: dial(), codec: this.codec, clock, greetingMs: timeoutMs, secret, introduction },
       {
@@ -198,7 +198,7 @@ export class Connection {
         onLost: (loss) => this.#lost(link, loss),
         onRefused: (error) => this.#refuse(error),
         onAnswered: (call, answer) => {
-          const undo = this.#resumption.answered(call, { ...answer, others: () => this.#unsettled() });
+          const undo = this.resumption.answered(call, { ...answer, others: () => this.#unsettled() });
           // When it fails the session has ended, or ends with this client.
           if (undo !== undefined) this.call({ command: undo, read: () => undefined }).catch(() => {});
         },
@@ -213,7 +213,7 @@ export class Connection {
     this.#limits = { ...assumedLimits, ...hello.limits };
     this.#options.greeted?.(hello);
     this.#advance({ type: "greeted", nowMs: this.#options.clock.nowMs() });
-    const undo = this.#resumption.greeted(hello, this.#backlog.waiting());
+    const undo = this.resumption.greeted(hello, this.#backlog.waiting());
     if (undo === undefined) {
       for (const call of this.#backlog.waiting()) if (call.mayHaveRun) call.fail(cutOff(this.#attempt(call)));
     } else this.#backlog.putBack(undo.map((command) => this.#letGo(command)));
@@ -232,7 +232,7 @@ export class Connection {
     const again: Call[] = [];
     for (const call of link.unanswered()) {
       const mayHaveRun = link.wasSent(call) && !reads.has(call.action);
-      if (mayHaveRun && !this.#resumption.canRepeat(call.action)) call.fail(cutOff(this.#attempt(call)));
+      if (mayHaveRun && !this.resumption.canRepeat(call.action)) call.fail(cutOff(this.#attempt(call)));
       else again.push(call);
       call.mayHaveRun ||= mayHaveRun;
     }
@@ -244,8 +244,8 @@ export class Connection {
     }
     this.pushListener?.cut();
     this.#backlog.putBack(again);
-    this.#resumption.cut();
-    const isWanted = this.#pending > 0 || this.#resumption.isAwaited;
+    this.resumption.cut();
+    const isWanted = this.#pending > 0 || this.resumption.isAwaited;
     const random = this.#options.clock.random();
     this.#advance({ type: "lost", nowMs, isWanted, random, retryAfterMs: loss.retryAfterMs });
   }
@@ -261,7 +261,7 @@ export class Connection {
     for (const call of this.#unsettled()) call.fail(refused(refusal, this.#attempt(call)));
     this.#link = undefined;
     this.#backlog.dropSettled();
-    this.#resumption.close(refusal.code !== "cancelled");
+    this.resumption.close(refusal.code !== "cancelled");
   }
 
   /** Calls without an answer, those on the link first. */

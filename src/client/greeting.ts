@@ -4,7 +4,6 @@
  */
 import { version } from "../../package.json";
 import { type HelloReply, protocolVersion, type Reply } from "../protocol/commands.ts";
-import { makeClientNonce, proveClient, verifyServer } from "./authentication.ts";
 import type { Outgoing } from "./call.ts";
 
 /** Sends one command of the greeting and resolves to its reply. */
@@ -31,6 +30,7 @@ export async function authenticate(
   exchange: Exchange,
   { endpoint, secret, introduction }: { endpoint: string; secret: string; introduction: Introduction },
 ): Promise<HelloReply> {
+  const { makeClientNonce, proveClient, verifyServer } = await import("./authentication.ts");
   const { nonce: serverNonce } = await exchange<"challenge">({ action: "challenge" });
   const handshake = { endpoint, serverNonce, clientNonce: makeClientNonce() };
   const auth = { nonce: handshake.clientNonce, proof: await proveClient(secret, handshake) };

@@ -9,6 +9,7 @@ import { type ClientClock, systemClientClock } from "./client-clock.ts";
 import { readEnvironment } from "./environment.ts";
 import type { LostHold } from "./holds.ts";
 import { json } from "./json-codec.ts";
+import type { Transport } from "./transport.ts";
 
 export interface ClientOptions {
   /** What broker and client both know; else `CLIENT_SECRET`, `EPHEMERAL_SECRET`. Null is the same as leaving it out. */
@@ -36,6 +37,8 @@ export interface ClientOptions {
   readonly codec?: ClientCodec | undefined;
   /** Time and chance, for tests. */
   readonly clock?: ClientClock | undefined;
+  /** What carries the bytes of one connection: the pipe unless told. */
+  readonly dial?: (() => Transport) | undefined;
 }
 
 export interface ClientSettings {
@@ -50,6 +53,7 @@ export interface ClientSettings {
   readonly onLost: ClientOptions["onLost"];
   readonly codec: ClientCodec;
   readonly clock: ClientClock;
+  readonly dial: ClientOptions["dial"];
 }
 
 const defaultTimeoutMs = 5000;
@@ -88,6 +92,7 @@ export function clientSettings(pipe: string | undefined, options: ClientOptions)
     onLost: options.onLost,
     codec: options.codec ?? json,
     clock: options.clock ?? systemClientClock,
+    dial: options.dial,
   };
 }
 

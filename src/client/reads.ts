@@ -14,4 +14,5 @@ export const reads: ReadonlySet<CommandName> = new Set([
   "health",
   "metrics",
   "ps",
+  "why",
 ]);

@@ -6,6 +6,7 @@ import type { CommandName, HelloReply } from "../protocol/commands.ts";
 import type { Call, Outgoing } from "./call.ts";
 import type { CancelTimer, ClientClock } from "./client-clock.ts";
 import type { Introduction } from "./greeting.ts";
+import type { HeldGrant } from "./held-grant.ts";
 import { type Grant, grantOf, Holds, isAbout, isGrant, type LostHold, undoOf } from "./holds.ts";
 
 export interface ResumptionOptions {
@@ -20,9 +21,19 @@ export interface ResumptionOptions {
 
 /** Commands that may be said again in the session they were said in: its holds tell whether they took effect, or they name
  *  a fence. */
-const repeatable: ReadonlySet<CommandName> = new Set(["lease", "release", "once", "once.resolve", "once.reject"]);
+const repeatable: ReadonlySet<CommandName> = new Set([
+  "lease",
+  "release",
+  "once",
+  "once.resolve",
+  "once.reject",
+  "acquire",
+  "renew",
+]);
 
 export class Resumption {
+  /** What was acquired and not given back, by id. Handles come and go by themselves. */
+  readonly grants = new Map<string, HeldGrant>();
   readonly #options: ResumptionOptions;
   readonly #holds = new Holds();
   #session: { readonly id: string; readonly secret: string } | undefined;
@@ -89,6 +100,7 @@ export class Resumption {
         if (call.mayHaveRun && call.action === "release" && isAbout(call.command, ended))
           call.succeed({ released: true });
       }
+      if (ended.kind === "grant") this.grants.get(ended.id)?.lose();
     }
     const unexpected = holds.filter((hold): hold is Grant => isGrant(hold) && !this.#isExpected(hold, waiting));
     return unexpected.map(undoOf);
@@ -98,14 +110,20 @@ export class Resumption {
   close(isLost: boolean): void {
     this.#stop();
     if (isLost) this.#lose();
+    else this.#loseGrants();
   }
 
   #lose(): void {
     this.#stop();
     const lost = this.#holds.lose();
+    this.#loseGrants();
     const { onLost } = this.#options;
     // What a caller's code throws is not ours to handle.
     if (lost.length > 0 && onLost !== undefined) queueMicrotask(() => onLost(lost));
+  }
+
+  #loseGrants(): void {
+    for (const grant of [...this.grants.values()]) grant.lose();
   }
 
   #stop(): void {

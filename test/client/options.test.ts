@@ -83,6 +83,7 @@ describe("clientSettings()", () => {
       compressionThreshold: Number.POSITIVE_INFINITY,
       lingerMs: 0,
       onLost: undefined,
+      dial: undefined,
       codec: json,
     });
   });

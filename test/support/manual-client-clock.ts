@@ -40,6 +40,11 @@ export class ManualClientClock implements ClientClock {
     return [...this.#alarms].filter((alarm) => alarm.keepsAlive).map((alarm) => alarm.atMs - this.#nowMs);
   }
 
+  /** How many alarms are set. */
+  get alarmsCount(): number {
+    return this.#alarms.size;
+  }
+
   /** Resolves to how long the client wants to stay away, once it has decided. */
   async reconnectPlanned(): Promise<number> {
     for (;;) {

@@ -1,0 +1,70 @@
+/**
+ * Asking for pools, locks and semaphores, and for who holds them. Loaded with the first of these. What is granted is a
+ * `Grant`; what it costs to hold it is that one's business.
+ */
+import { Encoded, type Request } from "../protocol/commands.ts";
+import { EphemeralError } from "../protocol/errors.ts";
+import type { GrantReply, PoolItemInput, PoolWant, WhyReply } from "../protocol/pools.ts";
+import type { ClientClock } from "./client-clock.ts";
+import type { AcquireOptions, PoolItem, Want } from "./command-options.ts";
+import type { Connection } from "./connection.ts";
+import { Grant } from "./grant.ts";
+import type { Wants } from "./turns.ts";
+
+export class Grants {
+  readonly #connection: Connection;
+  readonly #clock: ClientClock;
+
+  constructor(connection: Connection, clock: ClientClock) {
+    this.#connection = connection;
+    this.#clock = clock;
+  }
+
+  acquire<Value>(wants: Wants, options: AcquireOptions): Promise<Grant<Value>> {
+    const { ttl, prefer, owner, waitMs = -1, signal } = options;
+    const list = Array.isArray(wants) ? wants : [wants];
+    const command = {
+      action: "acquire",
+      wants: list.map((want) => wantOf(want, options)),
+      ttl,
+      prefer,
+      owner,
+    } as const;
+    const parts = { connection: this.#connection, clock: this.#clock, ttlMs: ttl };
+    return this.#connection.call({
+      command,
+      // Only the broker's own side of it is encoded already.
+      read: ({ grant }) => new Grant<Value>({ ...parts, reply: grant as GrantReply }),
+      waitMs,
+      signal,
+    });
+  }
+
+  put(action: "pool.define" | "pool.add", pool: string, items: readonly PoolItem[]): Promise<number> {
+    const records = new Encoded(items.map((item) => this.#itemOf(pool, item)));
+    // As it is written it reads as a list of items, which is what the vocabulary has.
+    const command = { action, pool, items: records as unknown as readonly PoolItemInput[] };
+    return this.#connection.call<"pool.define" | "pool.add", number>({ command, read: ({ size }) => size });
+  }
+
+  remove(pool: string, slots: readonly number[] | undefined): Promise<number> {
+    return this.#connection.call({ command: { action: "pool.remove", pool, slots }, read: ({ size }) => size });
+  }
+
+  why(request: Request<"why">): Promise<WhyReply> {
+    return this.#connection.call({ command: { action: "why", ...request }, read: (reply) => reply });
+  }
+
+  #itemOf(pool: string, { value, tags = [] }: PoolItem): PoolItemInput {
+    if (value !== undefined) return { value: this.#connection.codec.toMember(value), tags };
+    const actual = "wanted items { value, tags? }, got one without a value";
+    throw new EphemeralError("bad_command", `Cannot define ${JSON.stringify(pool)}: ${actual}`);
+  }
+}
+
+/** What the options say holds for every want that does not say it itself. */
+function wantOf(want: string | Want, options: AcquireOptions): PoolWant {
+  const { pool, ...own }: Want = typeof want === "string" ? { pool: want } : want;
+  const { count = options.count ?? 1, match = options.match ?? [], mode = options.mode ?? "exclusive", size } = own;
+  return { pool, count, match, mode, size };
+}

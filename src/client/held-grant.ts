@@ -1,0 +1,8 @@
+/**
+ * The handle of a grant as the session knows it. All else of it is the handle's own affair, which is loaded with the first
+ * `acquire`.
+ */
+export interface HeldGrant {
+  /** It is over, though nobody gave it back: the session has ended, or goes on without it. */
+  lose(): void;
+}
