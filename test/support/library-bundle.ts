@@ -24,6 +24,10 @@ export interface ScriptOptions {
   readonly environment?: Readonly<Record<string, string>>;
   /** The repository's by default, in which there is a `bun` package. */
   readonly directory?: string;
+  /** What a line it says is; JSON unless told. */
+  readonly read?: (line: string) => unknown;
+  /** How it is run; by its runtime alone unless told. */
+  readonly command?: (runtime: string, script: string) => readonly string[];
 }
 
 export interface RunningScript extends AsyncDisposable {
@@ -52,7 +56,8 @@ export async function bundleLibrary(): Promise<LibraryBundle> {
         const say = (value) => process.stdout.write(JSON.stringify(value ?? null) + "\\n");\n`;
       await Bun.write(script, head + body);
       const file = runtime === "bun" ? process.execPath : (Bun.which("node") ?? "node");
-      return startScript([file, script], { XDG_RUNTIME_DIR: runtimeDirectory, ...options });
+      const { command = (file, script) => [file, script] } = options;
+      return startScript(command(file, script), { XDG_RUNTIME_DIR: runtimeDirectory, ...options });
     },
     [Symbol.dispose]: () => directory[Symbol.dispose](),
   };
@@ -62,7 +67,7 @@ const endsWithinMs = 15_000;
 
 function startScript(
   command: readonly string[],
-  { XDG_RUNTIME_DIR, environment, directory }: ScriptOptions & { readonly XDG_RUNTIME_DIR: string },
+  { XDG_RUNTIME_DIR, environment, directory, read = JSON.parse }: ScriptOptions & { readonly XDG_RUNTIME_DIR: string },
 ): RunningScript {
   const child = Bun.spawn([...command], {
     cwd: directory ?? root,
@@ -78,12 +83,12 @@ function startScript(
     async next() {
       const { done, value } = await lines.next();
       if (done) throw new Error(`the script said no more and ended: ${await stderr}`);
-      return JSON.parse(value);
+      return read(value);
     },
     async end() {
       const timer = setTimeout(() => child.kill("SIGKILL"), endsWithinMs);
       const said: unknown[] = [];
-      for await (const line of lines) said.push(JSON.parse(line));
+      for await (const line of lines) said.push(read(line));
       const status = await child.exited;
       clearTimeout(timer);
       if (child.signalCode !== null) throw new Error(`the script did not end by itself: ${await stderr}`);
