@@ -8,7 +8,7 @@ import { quickClock } from "../support/quick-clock.ts";
 import { announceSeed, Random, testSeed } from "../support/random.ts";
 import { until } from "../support/until.ts";
 
-const rounds = 240;
+const rounds = 200;
 const workersCount = 4;
 const keys = ["p", "q"];
 const size = 3;
@@ -136,7 +136,8 @@ class Program {
 function stormOf(random: Random, mayBeHalf: boolean): (connection: number) => Weather & { readonly cut?: Cut } {
   return (connection) => {
     const splitBytes = random.pick([0, 0, 1, 7, 100]);
-    const weather = splitBytes === 0 ? {} : { splitBytes };
+    const delayMs = random.integer(12) === 0 ? 1 : 0;
+    const weather = { ...(splitBytes > 0 && { splitBytes }), ...(delayMs > 0 && { delayMs }) };
     if (connection > cutsMax || random.integer(5) === 0) return weather;
     const direction = random.pick(["toBroker", "toClient"] as const);
     const afterBytes = random.integer(direction === "toBroker" ? 700 : 1600);
