@@ -1,11 +1,13 @@
 /**
- * One barrier: who waits there, who else is a party of it, and who is still to be told that it broke. Decides nothing of
- * waits; that is the part of `barriers.ts`.
+ * One barrier: who waits there, who else is a party of it, and who is still to be told that it broke. Its own node in the
+ * heap: due when nobody who comes is to be told any more. Decides nothing of waits; that is the part of `barriers.ts`.
  */
 import type { EphemeralError } from "../../protocol/errors.ts";
 import type { Caller } from "../engine.ts";
 import type { BarrierRequest } from "../sharing.ts";
+import { Expiring } from "./expiry-heap.ts";
 import type { Wait } from "./wait-queue.ts";
+import { listed, nameOf } from "./wording.ts";
 
 export type BarrierWait = Wait<BarrierRequest, { readonly index: number }>;
 
@@ -16,52 +18,98 @@ export interface Party {
   readonly sinceAtMs: number;
 }
 
-/** What those are told who come after it broke. */
-export interface Breakage {
+/** What strangers are told who come after it broke: those who were still to come, whoever they are. */
+interface Breakage {
   readonly reason: EphemeralError;
-  /** Sessions that have been told, or were the cause. */
+  /** Sessions that know already. */
   readonly told: Set<string>;
-  /** How many were still to come, whoever they are, and until when they are told. */
   strangers: number;
-  readonly strangersUntilMs: number;
 }
 
-export class Barrier {
+export class Barrier extends Expiring {
   readonly key: string;
-  /** 0 until somebody says how many. */
-  parties = 0;
-  /** Those who wait, in the order they came; each one's place is how many came before. */
+  readonly #forgotten: (barrier: Barrier) => void;
+  parties: number;
+  /** Those who wait, in the order they came. */
   readonly waits = new Set<BarrierWait>();
   /** By session. */
   readonly members = new Map<string, Party>();
-  /** Parties that have not been told yet, by session. */
+  /** What members are told when they come next, by session. */
   readonly owed = new Map<string, EphemeralError>();
-  breakage: Breakage | undefined;
+  #breakage: Breakage | undefined;
 
-  constructor(key: string) {
+  constructor({ key, parties }: BarrierRequest, forgotten: (barrier: Barrier) => void) {
+    super();
     this.key = key;
+    this.parties = parties;
+    this.#forgotten = forgotten;
   }
 
   /** Whether nobody would miss it. */
-  isIdle(nowMs: number): boolean {
-    if (this.waits.size + this.members.size + this.owed.size > 0) return false;
-    return this.breakage === undefined || this.breakage.strangersUntilMs <= nowMs;
+  get isIdle(): boolean {
+    return this.waits.size + this.members.size + this.owed.size === 0 && this.#breakage === undefined;
+  }
+
+  /** Who is a party, does not wait, and is not `except`. */
+  absent(except?: Caller): readonly Party[] {
+    const waiting = new Set([...this.waits].map(({ caller }) => caller.id));
+    return [...this.members.values()].filter(({ caller }) => caller.id !== except?.id && !waiting.has(caller.id));
   }
 
   /** What a session that comes now is to be told first, once. */
-  takeNews({ id }: Caller, nowMs: number): EphemeralError | undefined {
-    const reason = this.owed.get(id) ?? this.#newsForStranger(id, nowMs);
-    if (reason === undefined) return undefined;
+  takeNews({ id }: Caller): EphemeralError | undefined {
+    const reason = this.owed.get(id) ?? this.#newsForStranger(id);
     this.owed.delete(id);
-    this.breakage?.told.add(id);
     return reason;
   }
 
-  #newsForStranger(id: string, nowMs: number): EphemeralError | undefined {
-    const { breakage } = this;
+  /** Nobody waits any more; parties that come next are told of `reason` and, where `isTold`, as many strangers as were still to
+   *  come. Returns those who waited. */
+  break(reason: EphemeralError, { leaver, isTold }: { leaver: Caller; isTold: boolean }): readonly BarrierWait[] {
+    const waits = [...this.waits];
+    for (const { caller } of this.absent(leaver)) this.owed.set(caller.id, reason);
+    const told = new Set([leaver.id, ...waits.map(({ caller }) => caller.id)]);
+    const strangers = this.parties - waits.length - this.owed.size - 1;
+    if (isTold && strangers > 0) this.#breakage = { reason, told, strangers };
+    this.waits.clear();
+    return waits;
+  }
+
+  /** A new beginning: nobody is told of what was. */
+  forgetBreakage(): void {
+    this.owed.clear();
+    this.#breakage = undefined;
+  }
+
+  /** Who has come, and who has not, in words. */
+  get attendance(): string {
+    const came = listed(
+      [...this.waits].map(({ caller }) => nameOf(caller)),
+      this.waits.size,
+    );
+    const known = this.absent();
+    const named =
+      known.length === 0
+        ? ""
+        : ` (${listed(
+            known.map(({ caller }) => nameOf(caller)),
+            known.length,
+          )})`;
+    const missing = this.parties - this.waits.size;
+    return `${this.waits.size} of ${this.parties} came (${came}), ${missing} never came${named}`;
+  }
+
+  override expire(): void {
+    this.#breakage = undefined;
+    this.#forgotten(this);
+  }
+
+  #newsForStranger(id: string): EphemeralError | undefined {
+    const breakage = this.#breakage;
     if (breakage === undefined || breakage.told.has(id)) return undefined;
-    if (breakage.strangers === 0 || breakage.strangersUntilMs <= nowMs) return undefined;
+    breakage.told.add(id);
     breakage.strangers -= 1;
+    if (breakage.strangers === 0) this.#breakage = undefined;
     return breakage.reason;
   }
 }

@@ -6,8 +6,10 @@ import type { PoolMode } from "../../protocol/pools.ts";
 import type { Caller } from "../engine.ts";
 import type { Acquired } from "../pooling.ts";
 import { Expiring } from "./expiry-heap.ts";
+import { fenceText } from "./fence-text.ts";
 import type { Pool } from "./pool.ts";
 import type { PoolItem } from "./pool-item.ts";
+import type { Party } from "./pool-waiter.ts";
 
 /** One item of a grant. */
 export interface Holding {
@@ -26,18 +28,21 @@ export class Grant extends Expiring {
   readonly holdings: Holding[] = [];
   readonly #expired: (grant: Grant) => void;
 
-  constructor(about: Pick<Grant, "fence" | "caller" | "owner" | "sinceAtMs">, expired: (grant: Grant) => void) {
+  constructor(
+    { caller, owner }: Party,
+    about: { readonly fence: number; readonly sinceAtMs: number; readonly expired: (grant: Grant) => void },
+  ) {
     super();
     this.fence = about.fence;
-    this.caller = about.caller;
-    this.owner = about.owner;
+    this.caller = caller;
+    this.owner = owner;
     this.sinceAtMs = about.sinceAtMs;
-    this.#expired = expired;
+    this.#expired = about.expired;
   }
 
   /** Made of the fence, which grows across restarts: a late release never meets another broker's grant. */
   get id(): string {
-    return `g${this.fence}`;
+    return `g${fenceText(this.fence)}`;
   }
 
   get answer(): Acquired {

@@ -45,8 +45,8 @@ export class Grants {
   give(waiter: PoolWaiter, { choice, nowMs }: { readonly choice: SlotChoice; readonly nowMs: number }): Grant {
     const { caller, request, wants } = waiter;
     this.#requireRoom(waiter, choice);
-    const about = { fence: this.#options.nextFence(), caller, owner: request.owner, sinceAtMs: nowMs };
-    const grant = new Grant(about, this.#options.expired);
+    const { nextFence, expired } = this.#options;
+    const grant = new Grant(waiter, { fence: nextFence(), sinceAtMs: nowMs, expired });
     for (const [index, { pool, mode }] of wants.entries()) {
       for (const slot of choice[index] ?? []) {
         grant.holdings.push({ pool, mode, item: pool.take(slot, { grant, mode }) });

@@ -7,6 +7,9 @@ import type { Limits } from "../../protocol/limits.ts";
 import { Pool } from "./pool.ts";
 import { madeOnFirstUse } from "./pool-wording.ts";
 
+/** Idle pools that are kept to be used again. */
+const sparesMax = 256;
+
 export interface PoolRegisterOptions {
   readonly limits: Limits;
   /** Throws `too_many_names` when no further name can be kept. */
@@ -16,6 +19,7 @@ export interface PoolRegisterOptions {
 export class PoolRegister {
   readonly #options: PoolRegisterOptions;
   readonly #pools = new Map<string, Pool>();
+  readonly #spares: Pool[] = [];
   /** Items of all defined pools. */
   #definedCount = 0;
 
@@ -36,7 +40,9 @@ export class PoolRegister {
     const found = this.#pools.get(name);
     if (found !== undefined) return found;
     this.#options.requireName(name);
-    const pool = new Pool(name);
+    const spare = this.#spares.pop();
+    spare?.reuse(name);
+    const pool = spare ?? new Pool(name);
     this.#pools.set(name, pool);
     return pool;
   }
@@ -69,7 +75,9 @@ export class PoolRegister {
 
   /** Forgets `pool` when nobody has, wants or has defined anything of it. */
   dropIdle(pool: Pool): void {
-    if (pool.isIdle && this.#pools.get(pool.name) === pool) this.#pools.delete(pool.name);
+    if (!pool.isIdle || this.#pools.get(pool.name) !== pool) return;
+    this.#pools.delete(pool.name);
+    if (this.#spares.length < sparesMax) this.#spares.push(pool);
   }
 
   clear(): void {

@@ -25,7 +25,7 @@ export interface SlotSearch {
 }
 
 export class Pool {
-  readonly name: string;
+  name: string;
   kind: "awaited" | "made" | "defined" = "awaited";
   heldCount = 0;
   /** Wants of the command that runs now: what it has opened must not be forgotten meanwhile. */
@@ -70,6 +70,17 @@ export class Pool {
   /** Whether nobody has, wants or has defined anything of it. */
   get isIdle(): boolean {
     return this.kind !== "defined" && this.heldCount + this.askedCount === 0 && !this.isWanted;
+  }
+
+  /** Makes an idle pool as good as new, under another name: a lock lives shorter than what it is made of takes to make. */
+  reuse(name: string): void {
+    this.name = name;
+    this.kind = "awaited";
+    this.#items.length = 0;
+    this.#tags = undefined;
+    this.#vacant = undefined;
+    this.#definition = undefined;
+    for (const slots of [this.#everything.slots, this.#free, this.#shareable]) slots.fill(0);
   }
 
   /** Gives an awaited pool `size` items that are numbers. */

@@ -174,7 +174,8 @@ export class RateLimits {
   #arm(limit: RateLimit): void {
     const first = this.#waiting.first(limit.key);
     const { expiries } = this.#options;
-    if (first !== undefined) expiries.set(limit, Math.max(limit.firstPassesAtMs(first.request.cost), expiries.sweptAtMs));
+    if (first !== undefined)
+      expiries.set(limit, Math.max(limit.firstPassesAtMs(first.request.cost), expiries.sweptAtMs));
     else if (limit.log.size > 0 || limit.penaltyEndsAtMs > expiries.sweptAtMs) {
       expiries.set(limit, Math.max(limit.log.endsAtMs, limit.penaltyEndsAtMs));
     } else {
@@ -188,9 +189,13 @@ export class RateLimits {
     const limit = this.#limits.get(name);
     const opensAtMs = limit?.firstPassesAtMs(request.cost) ?? nowMs;
     const actual = limit === undefined ? "it is unused" : stateOf(limit, { opensAtMs, nowMs });
-    return new EphemeralError("timeout", `Timed out after ${waitMs} ms waiting for limit ${JSON.stringify(name)}: ${actual}`, {
-      retryAfterMs: Math.max(opensAtMs - nowMs, 0),
-    });
+    return new EphemeralError(
+      "timeout",
+      `Timed out after ${waitMs} ms waiting for limit ${JSON.stringify(name)}: ${actual}`,
+      {
+        retryAfterMs: Math.max(opensAtMs - nowMs, 0),
+      },
+    );
   }
 }
 

@@ -81,8 +81,8 @@ export interface WaitQueuesOptions<Request, Answer> {
   readonly action: string;
   /** Says why, when a wait's time is over: what it waited for, and who has it. */
   readonly timedOut: (wait: Wait<Request, Answer>) => EphemeralError;
-  /** Called when a wait has left its queue, for whatever reason. */
-  readonly left?: (wait: Wait<Request, Answer>) => void;
+  /** Called when a wait has left its queue: with the reason it failed for, or none when it got what it waited for. */
+  readonly left?: (wait: Wait<Request, Answer>, reason: EphemeralError | undefined) => void;
 }
 
 /** The queues of one namespace, by name. A queue exists while somebody stands in it. */
@@ -126,13 +126,13 @@ export class WaitQueues<Request, Answer> {
   }
 
   /** For waits only: takes `wait` out of every place that knows it. */
-  leave(wait: Wait<Request, Answer>): void {
+  leave(wait: Wait<Request, Answer>, reason: EphemeralError | undefined): void {
     const queue = this.#queues.get(wait.name);
     queue?.remove(wait);
     if (queue?.first === undefined) this.#queues.delete(wait.name);
     this.#options.waits.delete(wait.caller, wait);
     this.#options.waits.expiries.remove(wait);
-    this.#options.left?.(wait);
+    this.#options.left?.(wait, reason);
   }
 
   #queueOf(name: string): WaitQueue<Wait<Request, Answer>> {
@@ -201,7 +201,7 @@ export class Wait<Request, Answer> extends Expiring {
 
   /** Refuses the caller. False when the wait was over already. */
   fail(reason: EphemeralError): boolean {
-    if (!this.#leave()) return false;
+    if (!this.#leave(reason)) return false;
     this.#reject(reason);
     return true;
   }
@@ -212,12 +212,12 @@ export class Wait<Request, Answer> extends Expiring {
     if (queues !== undefined) this.fail(queues.timedOut(this));
   }
 
-  #leave(): boolean {
+  #leave(reason?: EphemeralError): boolean {
     const queues = this.#queues;
     if (queues === undefined) return false;
     this.#queues = undefined;
     this.#handle.cancel = undefined;
-    queues.leave(this);
+    queues.leave(this, reason);
     return true;
   }
 }
@@ -237,6 +237,13 @@ export class WaitQueue<Member extends Linked<Member>> {
     if (this.#last === undefined) this.first = member;
     else this.#last.next = member;
     this.#last = member;
+  }
+
+  prepend(member: Member): void {
+    member.next = this.first;
+    if (this.first === undefined) this.#last = member;
+    else this.first.previous = member;
+    this.first = member;
   }
 
   remove(member: Member): void {
