@@ -9,6 +9,7 @@ import { closeCodes } from "../protocol/errors.ts";
 import { jsonCodec } from "../protocol/json.ts";
 import { SecretAuthentication } from "./auth.ts";
 import { BrokerLog } from "./broker-log.ts";
+import { Collector } from "./collector.ts";
 import { type CommandParts, commandTable } from "./command-table.ts";
 import type { BrokerConfig } from "./config.ts";
 import { Connections } from "./connections.ts";
@@ -79,7 +80,8 @@ export async function startBroker(
   });
   const countChanged = (open: number): void => lifetime.connectionsOpen(open);
   const turns = new Turns({ elapsedMs, defer: setImmediate });
-  const connections = new Connections({ ...shared, turns, limits, codecs, dispatcher, log, countChanged });
+  const collector = new Collector({ clock, collect: () => Bun.gc(false) });
+  const connections = new Connections({ ...shared, turns, collector, limits, codecs, dispatcher, log, countChanged });
   const listener = listenOnPipe({
     pipe: directory.pipe,
     connect: (socket, peer) => connections.open(socket, { door: "pipe", pid: peer.pid }),

@@ -2,6 +2,7 @@
  * The connections that are open, whatever door they came by: makes them, bounds their number, closes them all at the end.
  */
 import { closeCodes, EphemeralError } from "../protocol/errors.ts";
+import type { Collector } from "./collector.ts";
 import { Connection, type ConnectionParts } from "./connection.ts";
 import type { Log } from "./log.ts";
 import type { Door } from "./session.ts";
@@ -13,6 +14,7 @@ import type { Watches } from "./watches.ts";
 export type ConnectionsParts = Omit<ConnectionParts, "disconnected"> & {
   readonly sessions: Sessions;
   readonly watches: Watches;
+  readonly collector: Collector;
   /** Told how many connections are open, whenever that changes. */
   readonly countChanged: (open: number) => void;
 };
@@ -93,6 +95,7 @@ export class Connections {
     this.#open.delete(connection);
     this.#parts.watches.end(connection);
     this.#tallyOfClosed = addTallies(this.#tallyOfClosed, connection.tally);
+    this.#parts.collector.connectionClosed(connection.tally);
     if (this.#parts.log !== undefined) tellClosed(this.#parts.log, { connection, nowMs: this.#parts.clock.nowMs() });
     this.#parts.sessions.disconnected(connection.session, connection);
     this.#parts.countChanged(this.#open.size);

@@ -8,7 +8,7 @@
 const turnMs = 1;
 /** And while many do. */
 const shortTurnMs = 0.1;
-const manyWaiting = 10;
+const manyWaiting = 4;
 /** How long those in line have their turns before what the kernel has brought meanwhile is looked at. */
 const roundMs = 5;
 

@@ -36,7 +36,7 @@ describe("Turns.isOver", () => {
 
   test("holds after a tenth of that where many wait", () => {
     const { turns, time } = manualTurns();
-    for (let count = 0; count < 10; count++) turns.wait(() => {});
+    for (let count = 0; count < 4; count++) turns.wait(() => {});
     turns.begin();
     time.nowMs += 0.2;
     expect(turns.isOver).toBe(true);
