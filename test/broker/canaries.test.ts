@@ -46,12 +46,18 @@ function wellSaid(action: string): Record<string, unknown> {
     fence: 1,
     target: 77,
     items: [{ value: canary(), data: canary(), id: "job-1" }],
+    // `why` is asked of one of the two.
+    pool: action === "why" ? undefined : "pool-of-all",
+    wants: [{ pool: "pool-of-all" }],
+    slots: [0],
+    grant: "no-grant",
   };
 }
 
 const fields = (
   "id key prefix cursor limit workerId ttl size waitMs scope if version fence value data token auth session client label " +
-  "lingerMs protocol reason cacheMs target items compressed beforeSize afterSize by refresh codec overflow ttlIfNew"
+  "lingerMs protocol reason cacheMs target items compressed beforeSize afterSize by refresh codec overflow ttlIfNew " +
+  "pool wants slots grant owner prefer"
 ).split(" ");
 
 /** Says `action` with each of its fields made wrong in several ways, with a mark in each. */
@@ -61,7 +67,7 @@ async function saidBadly(action: string, client: LineClient): Promise<unknown[]>
     for (const wrong of [canary(), { [canary()]: canary() }, [canary()], `${canary()}\ud800`, canary().repeat(60)]) {
       if (field === "reason" && typeof wrong === "string") continue;
       // A key of the right kind is a key: those may be told. So may labels, and what a reader asked to find.
-      if (["key", "workerId", "prefix", "cursor", "label"].includes(field) && typeof wrong === "string") continue;
+      if (["key", "workerId", "prefix", "cursor", "label", "pool", "grant", "owner"].includes(field) && typeof wrong === "string") continue;
       replies.push(await client.ask(seal({ ...wellSaid(action), [field]: wrong })));
     }
   }
