@@ -102,6 +102,16 @@ export function sessionsContract(create: EngineFactory): void {
         itemsExpired: 0,
         leasesExpired: 0,
         grantsExpired: 0,
+        sharing: {
+          limits: 0,
+          barriers: 0,
+          queues: 0,
+          jobs: 0,
+          jobsInFlight: 0,
+          jobsDead: 0,
+          jobsDone: 0,
+          jobsGivenBack: 0,
+        },
       });
     });
 
