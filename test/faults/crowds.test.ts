@@ -104,7 +104,7 @@ async function settled(scene: CrowdScene): Promise<{ readonly stats: Stats; read
       stillSince = performance.now();
       pressureBefore = pressureMs();
     }
-    return performance.now() - stillSince > 2500;
+    return performance.now() - stillSince > 3500;
   });
   const othersShare = (pressureMs() - pressureBefore) / (performance.now() - stillSince);
   console.log(`while we do nothing, somebody waits for a processor ${(100 * othersShare).toFixed(0)} % of the time`);

@@ -25,7 +25,7 @@ export interface Pings {
 }
 
 /** Longer than it takes the runtime to collect once there is little to do, which is after three seconds or more. */
-const settleMsMax = 5000;
+const settleMsMax = 7000;
 const pollMs = 20;
 
 /** Milliseconds so far, on this machine, in which somebody stood ready and had no processor; 0 where the kernel does not say. */
