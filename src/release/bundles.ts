@@ -102,7 +102,7 @@ async function exportsOf(path: string): Promise<{ readonly path: string; readonl
 const transpiler = new Bun.Transpiler({ loader: "ts" });
 
 /** The folders of packages a bundle has parts of. */
-function packagesIn({ metafile }: Bun.BuildOutput): string[] {
+export function packagesIn({ metafile }: Pick<Bun.BuildOutput, "metafile">): string[] {
   const inputs = Object.keys(metafile?.inputs ?? {});
   return inputs.flatMap((path) => /^.*node_modules\/(?:@[^/]+\/)?[^/]+/.exec(path)?.[0] ?? []);
 }

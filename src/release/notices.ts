@@ -5,10 +5,11 @@ import { readdirSync } from "node:fs";
 import { join } from "node:path";
 
 /** One text with the name, version and licence of every package, in the order of their names.
+ *  `place` says where parts of them are.
  *  @throws {Error} for a package without a licence text: it must not be shipped */
-export async function noticesOf(folders: Iterable<string>): Promise<string> {
+export async function noticesOf(folders: Iterable<string>, place: string): Promise<string> {
   const notices = await Promise.all([...folders].sort().map(noticeOf));
-  return `Parts of these packages are in the bundles of dist/.\n\n${notices.join("\n\n")}`;
+  return `Parts of these packages are in ${place}.\n\n${notices.join("\n\n")}`;
 }
 
 async function noticeOf(folder: string): Promise<string> {

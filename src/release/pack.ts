@@ -26,7 +26,7 @@ export async function pack(folder: string): Promise<string> {
     writeDeclarations({ root, outdir: join(dist, "types") }),
   ]);
   chmodSync(join(dist, "cli/node.js"), 0o755);
-  await Bun.write(join(dist, "NOTICES.txt"), await noticesOf(packages));
+  await Bun.write(join(dist, "NOTICES.txt"), await noticesOf(packages, "the bundles of dist/"));
   await Bun.write(join(staged, "package.json"), `${JSON.stringify(packageManifest(about), undefined, 2)}\n`);
   for (const name of ["README.md", "LICENSE"]) cpSync(join(root, name), join(staged, name));
   const tarball = join(folder, `${about.name}-${about.version}.tgz`);
