@@ -12,7 +12,7 @@ import type { Log, LogFields } from "./log.ts";
 const toldOfRequests: ReadonlySet<string> = new Set(
   (
     "key workerId prefix limit ttl if version refresh overflow ttlIfNew size waitMs scope fence cacheMs target lingerMs " +
-    "pool grant owner count windowMs cost forMs parties queue job ackMs delayMs channel method"
+    "pool grant owner count windowMs cost forMs parties queue job ackMs delayMs closes join pass channel method"
   ).split(" "),
 );
 const toldOfReplies: ReadonlySet<string> = new Set(

@@ -5,8 +5,10 @@ import type { CommandTable } from "./dispatcher.ts";
 import { type AdminParts, adminRows } from "./handlers/admin.ts";
 import { leaseRows } from "./handlers/leases.ts";
 import { lifetimeRows } from "./handlers/lifetime.ts";
+import { limitRows } from "./handlers/limits.ts";
 import { onceRows } from "./handlers/once.ts";
 import { poolRows } from "./handlers/pools.ts";
+import { queueRows } from "./handlers/queues.ts";
 import { sessionRows } from "./handlers/sessions.ts";
 import { valueRows } from "./handlers/values.ts";
 import { watchRows } from "./handlers/watches.ts";
@@ -27,6 +29,8 @@ export function commandTable(parts: CommandParts): CommandTable {
     ...leaseRows(parts),
     ...onceRows(parts),
     ...poolRows(parts),
+    ...limitRows(parts),
+    ...queueRows(parts),
     ...sessionRows(parts),
     ...adminRows(parts),
     ...lifetimeRows(parts),

@@ -128,6 +128,8 @@ function ownMetrics(reading: MetricsReading): readonly Metric[] {
     ["handed_over_total", "Commands that waited and got what they waited for", by("action", reading.handOvers)],
     ["received_bytes_total", "Bytes received", receivedBytes],
     ["sent_bytes_total", "Bytes taken by the kernel to be sent", sentBytes],
+    ["jobs_done_total", "Jobs that were acked", engine.sharing.jobsDone],
+    ["jobs_given_back_total", "Jobs that were taken and not acked", engine.sharing.jobsGivenBack],
     ["process_cpu_seconds_total", "Processor time of the broker's process", cpuSeconds],
   ];
   const gauges: readonly (readonly [name: string, help: string, value: number])[] = [
@@ -136,6 +138,9 @@ function ownMetrics(reading: MetricsReading): readonly Metric[] {
     ["watches", "Key prefixes watched", reading.watches],
     ["leases", "Numbered leases held", engine.leases],
     ["onces", "Values being produced", engine.onces],
+    ["jobs", "Jobs of queues that are not done", engine.sharing.jobs],
+    ["jobs_in_flight", "Jobs somebody has taken", engine.sharing.jobsInFlight],
+    ["jobs_dead", "Jobs that failed too often", engine.sharing.jobsDead],
     ["waits", "Commands waiting", engine.waits],
     ["store_bytes", "Bytes of keys and values, estimated", engine.storeBytes],
     ["process_resident_bytes", "Memory of the broker's process that is in use", memory.rss],

@@ -11,6 +11,7 @@ import type { EncodedValue, Hold, LeaseScope, ListedItem, WaitMs } from "../prot
 import type { EphemeralError } from "../protocol/errors.ts";
 import type { KeyEvent } from "../protocol/pushes.ts";
 import type { PoolEngine } from "./pooling.ts";
+import type { SharingEngine, SharingStats } from "./sharing.ts";
 
 export type Awaitable<T> = T | Promise<T>;
 
@@ -152,9 +153,13 @@ export interface EngineStats {
   readonly itemsExpired: number;
   readonly leasesExpired: number;
   readonly grantsExpired: number;
+  readonly sharing: SharingStats;
 }
 
 export interface Engine extends PoolEngine {
+  /** Rate limits, barriers and work queues. */
+  readonly sharing: SharingEngine;
+
   /** Stores `value` under `key` and wakes whoever waits for it, in `get` or in `once`. Replaces value, ttl and version of a key that exists.
    *  @throws {EphemeralError} `exists` with `if: "absent"`, `not_found` with `if: "present"` or a version on no key,
    *  `version_mismatch`, `max_items` for a new key past the bound */
@@ -211,7 +216,7 @@ export interface Engine extends PoolEngine {
    *  others wait for. */
   endSession(caller: Caller): Awaitable<void>;
 
-  /** What `sessionId` was granted and holds, oldest first: leaderships, grants, leases of either scope (one of scope "ttl" is
+  /** What `sessionId` was granted and holds, oldest first: leaderships, grants, jobs, leases of either scope (one of scope "ttl" is
    *  nobody's once the session has ended), and the keys it owns. */
   holdsOf(sessionId: string): Awaitable<readonly HeldBySession[]>;
   /** What `sessionId` waits for, oldest first. */

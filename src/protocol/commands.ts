@@ -5,6 +5,7 @@
 import type { Limits } from "./limits.ts";
 import type { GrantHold, PoolCommands } from "./pools.ts";
 import type { Overflow } from "./pushes.ts";
+import type { BarrierHold, JobHold, SharingCommands } from "./sharing.ts";
 
 /** The version said in `hello`. */
 export const protocolVersion = 1;
@@ -31,11 +32,13 @@ export type WaitMs = number;
 /** What ends a lease: its ttl or a release from anyone who knows the worker id; or also the end of the session. */
 export type LeaseScope = "ttl" | "session";
 
-/** Something a session holds; `id` is the key it is of, but for a grant. */
+/** Something a session holds; `id` is the name it is of, but for a grant. */
 export type Hold =
   | { readonly kind: "lease"; readonly id: string; readonly workerId: string; readonly fence: number }
   | { readonly kind: "once"; readonly id: string; readonly fence: number }
   | GrantHold
+  | JobHold
+  | BarrierHold
   /** A session-scoped key, as it stands. */
   | { readonly kind: "key"; readonly id: string; readonly version: number };
 
@@ -108,7 +111,7 @@ export interface HelloReply {
 }
 
 /** Every command: what it asks and what it answers. `id` and `action`, `ok` and `error` belong to the envelope. */
-export interface CommandMap extends PoolCommands {
+export interface CommandMap extends PoolCommands, SharingCommands {
   set: {
     request: {
       readonly key: string;

@@ -18,9 +18,15 @@ export function isAbsent(value: unknown): value is undefined | null {
   return value === undefined || value === null;
 }
 
-export function readValue(fields: Fields): unknown {
-  if (fields.value === undefined) throw badField("value", "a value (null is one)", undefined);
-  return fields.value;
+export function readValue(fields: Fields, name = "value"): unknown {
+  if (fields[name] === undefined) throw badField(name, "a value (null is one)", undefined);
+  return fields[name];
+}
+
+export function readList(fields: Fields, name: string, countMax: number): readonly unknown[] {
+  const list: unknown = fields[name];
+  if (!Array.isArray(list) || list.length > countMax) throw badField(name, `a list of at most ${countMax}`, list);
+  return list;
 }
 
 /** Keys and names: well-formed text of 1 to `keyBytesMax` bytes. */

@@ -19,6 +19,15 @@ export const defaultLimits = {
   namesMax: 100_000,
   /** Items of all defined pools, and the size of one made on first use. */
   poolItemsMax: 10_000,
+  /** What rate limits have granted within their windows, in all; grants of one millisecond count once. */
+  rateGrantsMax: 1_000_000,
+  /** Jobs of all queues, dead ones and those in flight included, and the bytes of their ids and data. */
+  queueJobsMax: 100_000,
+  queueBytesMax: 64 * MiB,
+  /** Ids of jobs that are done, kept so that pushing them again counts for nothing. */
+  jobIdsRemembered: 100_000,
+  /** How often a job is taken before it is dead. */
+  jobAttemptsMax: 3,
   /** Commands waiting in the whole broker, and of one session. */
   waitsMax: 10_000,
   waitsPerSessionMax: 256,
@@ -61,7 +70,15 @@ export const tagBytesMax = 128;
 /** Wants of one `acquire`, the items it can get in all, and slots named in one `pool.remove`. */
 export const wantsMax = 16;
 export const acquiredItemsMax = 1000;
-/** Holders, waiters and quarantined items `why` lists; it counts the others. */
+/** The most that a rate limit can allow in its window: each grant in it is remembered. */
+export const rateMax = 10_000;
+/** Parties of one barrier. */
+export const partiesMax = 10_000;
+/** Jobs taken by one `queue.take`. */
+export const takenJobsMax = 1000;
+/** Priorities of jobs reach from minus this to this. */
+export const jobPriorityMax = 1000;
+/** Holders, waiters and quarantined items `why` lists, and dead jobs `queue.info`; they count the others. */
 export const whyListedMax = 100;
 
 /** Bounds that hang together: what the first is, in words, and whether it is so. */

@@ -9,6 +9,7 @@ import {
   isAbsent,
   readInteger,
   readKey,
+  readList,
   readObject,
   readOneOf,
   readOptionalInteger,
@@ -98,10 +99,4 @@ function readTags(fields: Fields, name: string, limits: Limits): readonly string
   if (tags.length === 0) return noTags;
   const bounds = { ...limits, keyBytesMax: tagBytesMax };
   return [...new Set(tags.map((tag) => readKey({ [name]: tag }, name, bounds)))].sort();
-}
-
-function readList(fields: Fields, name: string, countMax: number): readonly unknown[] {
-  const list: unknown = fields[name];
-  if (!Array.isArray(list) || list.length > countMax) throw badField(name, `a list of at most ${countMax}`, list);
-  return list;
 }

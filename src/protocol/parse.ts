@@ -23,6 +23,7 @@ import {
 } from "./fields.ts";
 import { type Limits, labelCharactersMax, reasonCharactersMax } from "./limits.ts";
 import { parseAcquire, parsePoolItems, parsePoolSlots, parseRenew, parseWhy } from "./parse-pools.ts";
+import { sharingParsers } from "./parse-sharing.ts";
 import type { Overflow } from "./pushes.ts";
 
 type Parsers = { readonly [Name in CommandName]: (fields: Fields, limits: Limits) => Request<Name> };
@@ -112,6 +113,7 @@ const parsers: Parsers = {
     reason: readString(fields, "reason").slice(0, reasonCharactersMax),
   }),
   why: parseWhy,
+  ...sharingParsers,
   cancel: (fields) => ({ target: readInteger(fields, "target", 0) }),
   challenge: parseNothing,
   hello: parseHello,

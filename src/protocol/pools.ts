@@ -51,7 +51,7 @@ export interface GrantHold {
 
 /** Who has something, in `why`. */
 export interface WhyHolder {
-  readonly kind: "grant" | "lease" | "once" | "key";
+  readonly kind: "grant" | "lease" | "once" | "key" | "job" | "barrier";
   readonly session?: string | undefined;
   readonly label?: string | undefined;
   readonly owner?: string | undefined;
@@ -62,6 +62,8 @@ export interface WhyHolder {
   readonly expiresAtMs?: number | undefined;
   /** The slot of a pool, the number of a lease. */
   readonly item?: number | undefined;
+  /** The id of a job. */
+  readonly job?: string | undefined;
   readonly mode?: PoolMode | undefined;
 }
 

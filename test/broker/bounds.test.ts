@@ -36,6 +36,15 @@ async function wait(client: LineClient, id: number): Promise<Answer> {
 const waitPast = (client: LineClient): Promise<Answer> =>
   client.ask({ id: 99, action: "get", key: "never", waitMs: -1 });
 
+const push = (queue: string, ...items: readonly object[]): object => ({ action: "queue.push", queue, items });
+
+/** Takes the next job and ends its taking in one way or the other. */
+async function endNext(client: LineClient, action: "queue.ack" | "queue.nack"): Promise<void> {
+  const { jobs } = await client.ask({ action: "queue.take", queue: "q" });
+  const [{ id, fence }] = jobs as [{ id: string; fence: number }];
+  expect(await client.ask({ action, queue: "q", job: id, fence })).toMatchObject({ ok: true });
+}
+
 const cases: Readonly<Record<keyof Limits, Case>> = {
   frameBytesMax: {
     limits: { frameBytesMax: 2000, valueBytesMax: 1900 },
@@ -82,6 +91,50 @@ const cases: Readonly<Record<keyof Limits, Case>> = {
         within: await client.ask({ action: "pool.define", pool: "b", items: within }),
         past: await client.ask({ action: "pool.define", pool: "b", items: past }),
       };
+    },
+  },
+  rateGrantsMax: {
+    limits: { rateGrantsMax: 2 },
+    async reach(client) {
+      const limit = (key: string): object => ({ action: "limit", key, limit: 10, windowMs: 60_000 });
+      await client.ask(limit("a"));
+      return { within: await client.ask(limit("b")), past: await client.ask(limit("c")) };
+    },
+  },
+  queueJobsMax: {
+    limits: { queueJobsMax: 3 },
+    async reach(client) {
+      await client.ask(push("a", { data: 1 }, { data: 2 }));
+      return { within: await client.ask(push("b", { data: 1 })), past: await client.ask(push("b", { data: 2 })) };
+    },
+  },
+  queueBytesMax: {
+    limits: { queueBytesMax: 1000 },
+    async reach(client) {
+      await client.ask(push("a", { data: "x".repeat(400) }));
+      const within = await client.ask(push("b", { data: "x".repeat(100) }));
+      return { within, past: await client.ask(push("b", { data: "" })) };
+    },
+  },
+  jobIdsRemembered: {
+    limits: { jobIdsRemembered: 2 },
+    async reach(client) {
+      await client.ask(push("q", ...["a", "b", "c"].map((id) => ({ id, data: 1 }))));
+      for (let job = 0; job < 3; job++) await endNext(client, "queue.ack");
+      const within = await client.ask(push("q", { id: "b", data: 1 }, { id: "c", data: 1 }));
+      const past = await client.ask(push("q", { id: "a", data: 1 }));
+      return { within: { ok: within.count === 0 }, past: { forgotten: past.count } };
+    },
+  },
+  jobAttemptsMax: {
+    limits: { jobAttemptsMax: 2 },
+    async reach(client) {
+      await client.ask(push("q", { id: "a", data: 1 }));
+      await endNext(client, "queue.nack");
+      const within = await client.ask({ action: "queue.info", queue: "q" });
+      await endNext(client, "queue.nack");
+      const { dead, deadJobs } = await client.ask({ action: "queue.info", queue: "q" });
+      return { within: { ok: within.dead === 0 }, past: { dead, jobs: (deadJobs as unknown[]).length } };
     },
   },
   namesMax: {
@@ -251,6 +304,8 @@ describe("every bound", () => {
     const closed = log.told.filter(({ level, event }) => `${level} ${event}` === "warning connection closed");
     expect(closed.map(({ fields }) => fields.code)).toEqual(breach.closeCode === undefined ? [] : [breach.closeCode]);
     if (limit === "latestKeysMax") expect(past).toEqual({ dropped: true, kept: 5 });
+    if (limit === "jobIdsRemembered") expect(past).toEqual({ forgotten: 1 });
+    if (limit === "jobAttemptsMax") expect(past).toEqual({ dead: 1, jobs: 1 });
     using survivor = await lineClient(broker.pipe);
     const answer =
       limit === "connectionsMax"

@@ -38,6 +38,13 @@ function wellSaid(action: string): Record<string, unknown> {
     key,
     prefix: "key",
     workerId: "worker-of-all",
+    queue: "queue-of-all",
+    job: "job-1",
+    ackMs: 60_000,
+    limit: 5,
+    windowMs: 1000,
+    forMs: 1,
+    parties: 1,
     ttl: 60_000,
     value: { secret: canary(), list: [canary()], bytes: { $binary: btoa(canary()) } },
     data: canary(),
@@ -67,7 +74,11 @@ async function saidBadly(action: string, client: LineClient): Promise<unknown[]>
     for (const wrong of [canary(), { [canary()]: canary() }, [canary()], `${canary()}\ud800`, canary().repeat(60)]) {
       if (field === "reason" && typeof wrong === "string") continue;
       // A key of the right kind is a key: those may be told. So may labels, and what a reader asked to find.
-      if (["key", "workerId", "prefix", "cursor", "label", "pool", "grant", "owner"].includes(field) && typeof wrong === "string") continue;
+      if (
+        ["key", "workerId", "prefix", "cursor", "label", "pool", "grant", "owner"].includes(field) &&
+        typeof wrong === "string"
+      )
+        continue;
       replies.push(await client.ask(seal({ ...wellSaid(action), [field]: wrong })));
     }
   }
@@ -190,7 +201,14 @@ test.each<Case>([
     const log = into === "a file" ? readFileSync(join(trial.directory, "log"), "utf8") : trial.stderr;
     // The log was there, and at its most talkative; the broker never failed inside.
     for (const action of actions) expect(log).toContain(action);
-    for (const known of ["key-of-set", "worker-of-all", "broker stopped", "heartbeat", "authentication failed"]) {
+    for (const known of [
+      "key-of-set",
+      "worker-of-all",
+      "queue-of-all",
+      "broker stopped",
+      "heartbeat",
+      "authentication failed",
+    ]) {
       expect(log).toContain(known);
     }
     expect(log).not.toContain("internal error");

@@ -211,6 +211,102 @@ const grammars: Readonly<Record<CommandName, Grammar>> = {
     least: [{ pool: "p" }, { pool: "p" }],
     wrong: { key: wrongKeys },
   },
+  limit: {
+    full: { key: "k", limit: 10_000, windowMs: monthMs, cost: 10_000, waitMs: -1 },
+    least: [
+      { key: "k", limit: 1, windowMs: 1 },
+      { key: "k", limit: 1, windowMs: 1, waitMs: 0 },
+    ],
+    wrong: {
+      key: wrongKeys,
+      limit: [...wrongRequiredIntegers, 0, 10_001],
+      windowMs: [...wrongRequiredIntegers, 0, monthMs + 1],
+      cost: [...wrongIntegers, 0, 10_001],
+      waitMs: wrongWaits,
+    },
+  },
+  "limit.penalize": {
+    full: { key: "k", forMs: monthMs },
+    least: [
+      { key: "k", forMs: 1 },
+      { key: "k", forMs: 1 },
+    ],
+    wrong: { key: wrongKeys, forMs: [...wrongRequiredIntegers, 0, monthMs + 1] },
+  },
+  barrier: {
+    full: { key: "k", parties: 10_000, waitMs: -1, join: false },
+    least: [
+      { key: "k", parties: 1 },
+      { key: "k", parties: 1, waitMs: 0 },
+    ],
+    wrong: {
+      key: wrongKeys,
+      parties: [...wrongRequiredIntegers, 0, 10_001],
+      waitMs: wrongWaits,
+      join: ["hunter2", "true", 1, 0, {}],
+    },
+  },
+  "queue.push": {
+    full: { queue: "q", items: [{ id: "j", data: { a: [1] }, priority: -1000 }, { data: null }], closes: true },
+    least: [
+      { queue: "q", items: [] },
+      { queue: "q", items: [] },
+    ],
+    wrong: {
+      queue: wrongKeys,
+      items: [...wrongTexts, ["hunter2"], [null], [[]]],
+      closes: ["hunter2", "true", 1, 0, {}],
+    },
+  },
+  "queue.take": {
+    full: { queue: "q", count: 1000, ackMs: monthMs, scope: "ttl", waitMs: -1 },
+    least: [{ queue: "q" }, { queue: "q", waitMs: 0 }],
+    wrong: {
+      queue: wrongKeys,
+      count: [...wrongIntegers, 0, 1001],
+      ackMs: [...wrongIntegers, 0, monthMs + 1],
+      scope: ["hunter2", "", 1],
+      waitMs: wrongWaits,
+    },
+  },
+  "queue.ack": {
+    full: { queue: "q", job: "j", fence: 1 },
+    least: [
+      { queue: "q", job: "j", fence: 0 },
+      { queue: "q", job: "j", fence: 0 },
+    ],
+    wrong: { queue: wrongKeys, job: wrongKeys, fence: wrongRequiredIntegers },
+  },
+  "queue.nack": {
+    full: { queue: "q", job: "j", fence: 1, delayMs: monthMs, reason: "no", pass: true },
+    least: [
+      { queue: "q", job: "j", fence: 0 },
+      { queue: "q", job: "j", fence: 0 },
+    ],
+    wrong: {
+      queue: wrongKeys,
+      job: wrongKeys,
+      fence: wrongRequiredIntegers,
+      delayMs: [...wrongIntegers, monthMs + 1],
+      reason: wrongOptionalTexts,
+      pass: ["hunter2", "true", 1, 0, {}],
+    },
+  },
+  "queue.renew": {
+    full: { queue: "q", job: "j", fence: 1, ackMs: monthMs },
+    least: [
+      { queue: "q", job: "j", fence: 0, ackMs: 1 },
+      { queue: "q", job: "j", fence: 0, ackMs: 1 },
+    ],
+    wrong: {
+      queue: wrongKeys,
+      job: wrongKeys,
+      fence: wrongRequiredIntegers,
+      ackMs: [...wrongRequiredIntegers, 0, monthMs + 1],
+    },
+  },
+  "queue.close": { full: { queue: "q" }, least: [{ queue: "q" }, { queue: "q" }], wrong: { queue: wrongKeys } },
+  "queue.info": { full: { queue: "q" }, least: [{ queue: "q" }, { queue: "q" }], wrong: { queue: wrongKeys } },
   cancel: {
     full: { target: 0 },
     least: [{ target: 2 ** 53 - 1 }, { target: 2 ** 53 - 1 }],
@@ -454,6 +550,22 @@ describe("parseCommand()", () => {
     }
   });
 
+  test.each([
+    ["an id that is none", { id: "", data: 1 }, "id"],
+    ["no data", { id: "j" }, "data"],
+    ["a priority over the highest", { data: 1, priority: 1001 }, "priority"],
+  ])("refuses a job with %s", (_what, item, field) => {
+    const error = refusal(() => requestOf("queue.push", { queue: "q", items: [item] }));
+    expect(error).toMatchObject({ code: "bad_command", details: { field } });
+  });
+
+  test.each([
+    ["a cost over the limit", "limit", { key: "k", limit: 3, windowMs: 1, cost: 4 }, "cost"],
+    ["jobs that outlive their session for good", "queue.take", { queue: "q", scope: "ttl" }, "ackMs"],
+  ])("refuses %s", (_what, action, fields, field) => {
+    expect(refusal(() => requestOf(action, fields))).toMatchObject({ code: "bad_command", details: { field } });
+  });
+
   test("cuts what is for people: a label, a client's name and version, a reason", () => {
     const long = "x".repeat(10_000);
     const client = { name: long, version: long };
@@ -462,9 +574,11 @@ describe("parseCommand()", () => {
       label: long.slice(0, labelCharactersMax),
       client: { name: long.slice(0, labelCharactersMax), version: long.slice(0, labelCharactersMax) },
     });
-    expect(requestOf("once.reject", { key: "k", fence: 1, reason: long })).toMatchObject({
-      reason: long.slice(0, reasonCharactersMax),
-    });
+    for (const action of ["once.reject", "queue.nack"]) {
+      expect(requestOf(action, { key: "k", queue: "q", job: "j", fence: 1, reason: long })).toMatchObject({
+        reason: long.slice(0, reasonCharactersMax),
+      });
+    }
   });
 
   test.each([

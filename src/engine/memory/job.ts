@@ -53,8 +53,12 @@ export class Job extends Expiring {
 
   /** What its taker is told. */
   answer(fence: number): Taken {
-    const expiresAtMs = this.expiresAtMs === Number.POSITIVE_INFINITY ? undefined : this.expiresAtMs;
-    return { id: this.id, data: this.data, attempt: this.attempt, fence, expiresAtMs };
+    return { id: this.id, data: this.data, attempt: this.attempt, fence, expiresAtMs: this.endsAtMs };
+  }
+
+  /** When it goes back by itself; undefined when it does not. */
+  get endsAtMs(): number | undefined {
+    return this.expiresAtMs === Number.POSITIVE_INFINITY ? undefined : this.expiresAtMs;
   }
 
   override expire(): void {
@@ -62,8 +66,7 @@ export class Job extends Expiring {
   }
 }
 
-/** What a job counts for in `queueBytesMax`: its text at two bytes a character. */
+/** What a job counts for in `queueBytesMax`, estimated. */
 export function bytesOf(id: string | undefined, data: EncodedValue): number {
-  const dataBytes = typeof data === "string" ? 2 * data.length : data.length;
-  return 2 * (id?.length ?? 0) + dataBytes + overheadBytes;
+  return (id?.length ?? 0) + data.length + overheadBytes;
 }

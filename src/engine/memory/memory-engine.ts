@@ -6,7 +6,7 @@
 import type { Hold } from "../../protocol/commands.ts";
 import { EphemeralError } from "../../protocol/errors.ts";
 import type { Limits } from "../../protocol/limits.ts";
-import type { WhyReply } from "../../protocol/pools.ts";
+import type { WhyHolder, WhyReply } from "../../protocol/pools.ts";
 import type { KeyEvent } from "../../protocol/pushes.ts";
 import type { Clock } from "../clock.ts";
 import type {
@@ -35,6 +35,7 @@ import type { Acquired, AcquireRequest, PoolItems, PoolSlots, Renewed, WhyReques
 import { ExpiryHeap } from "./expiry-heap.ts";
 import { Keyspace } from "./keyspace.ts";
 import { Leases } from "./leases.ts";
+import { MemorySharing, sharingWaits } from "./memory-sharing.ts";
 import { Onces } from "./once.ts";
 import { Pools } from "./pools.ts";
 import { Waits } from "./wait-queue.ts";
@@ -51,6 +52,7 @@ export class MemoryEngine implements Engine {
   readonly #leases: Leases;
   readonly #onces: Onces;
   readonly #pools: Pools;
+  readonly sharing: MemorySharing;
   /** The last one given out. */
   #fence: number;
   #isClosed = false;
@@ -68,6 +70,7 @@ export class MemoryEngine implements Engine {
     this.#leases = new Leases({ expiries, limits, waits, nextFence, requireName });
     this.#onces = new Onces({ expiries, waits, keyspace: this.#keyspace, nextFence, requireName });
     this.#pools = new Pools({ expiries, limits, waits, nextFence, requireName });
+    this.sharing = new MemorySharing({ expiries, limits, waits, nextFence, requireName, now: () => this.#now() });
   }
 
   set(request: SetRequest): { readonly version: number } {
@@ -164,16 +167,21 @@ export class MemoryEngine implements Engine {
     const nowMs = this.#now();
     return explain({
       name,
-      holders: isPoolOnly ? [] : [...this.#leases.holdersOf(name), ...this.#onces.holdersOf(name)],
-      waits: isPoolOnly ? [] : this.#waits.for(name, ["lease", "once", "get"]),
+      holders: isPoolOnly ? [] : this.#holdersOf(name),
+      waits: isPoolOnly ? [] : this.#waits.for(name, ["lease", "once", "get", ...sharingWaits]),
       pool: this.#pools.find(name),
       cycleOf: (pool) => this.#pools.cycleOf(pool, nowMs),
-      isKnown: !isPoolOnly && this.#keyspace.find(name, nowMs) !== undefined,
+      isKnown: !isPoolOnly && (this.#keyspace.find(name, nowMs) !== undefined || this.sharing.has(name)),
     });
   }
 
+  #holdersOf(name: string): readonly WhyHolder[] {
+    return [this.#leases, this.#onces, this.sharing].flatMap((part) => part.holdersOf(name));
+  }
+
   /** Waits end first, so that nothing is handed to the session that goes. */
-  endSession({ id, label }: Caller): void {
+  endSession(caller: Caller): void {
+    const { id, label } = caller;
     const nowMs = this.#expiries.sweep();
     const reason = new EphemeralError("cancelled", `Cannot go on waiting: the session ${label ?? id} has ended`);
     this.#pools.together(() => {
@@ -182,12 +190,13 @@ export class MemoryEngine implements Engine {
     });
     this.#leases.endSession(id, nowMs);
     this.#onces.endSession(id, nowMs);
+    this.sharing.endSession(caller);
     this.#keyspace.endSession(id);
   }
 
   holdsOf(sessionId: string): readonly HeldBySession[] {
     this.#expiries.sweep();
-    const parts = [this.#leases, this.#onces, this.#pools, this.#keyspace];
+    const parts = [this.#leases, this.#onces, this.#pools, this.sharing, this.#keyspace];
     const holds = parts.flatMap((part) => part.holdsOf(sessionId));
     return holds.sort((a, b) => a.sinceAtMs - b.sinceAtMs || fenceOf(a) - fenceOf(b));
   }
@@ -213,6 +222,7 @@ export class MemoryEngine implements Engine {
       itemsExpired: this.#keyspace.expiredCount,
       leasesExpired: this.#leases.expiredCount,
       grantsExpired: this.#pools.expiredCount,
+      sharing: this.sharing.stats,
     };
   }
 
@@ -221,7 +231,7 @@ export class MemoryEngine implements Engine {
     this.#pools.closing();
     this.#waits.failAll(closed());
     this.#expiries.clear();
-    for (const part of [this.#keyspace, this.#leases, this.#onces, this.#pools]) part.clear();
+    for (const part of [this.#keyspace, this.#leases, this.#onces, this.#pools, this.sharing]) part.clear();
   }
 
   /** The instant a command takes effect, with everything gone that ended before it. */
@@ -231,7 +241,8 @@ export class MemoryEngine implements Engine {
   }
 
   #requireName(name: string): void {
-    const names = this.#leases.namesCount + this.#onces.namesCount + this.#pools.namesCount;
+    const parts = [this.#leases, this.#onces, this.#pools, this.sharing];
+    const names = parts.reduce((sum, part) => sum + part.namesCount, 0);
     if (names < this.#limits.namesMax) return;
     const actual = `${names} names are in use, limit is ${this.#limits.namesMax}`;
     throw new EphemeralError("too_many_names", `Cannot use name ${JSON.stringify(name)}: ${actual}`);

@@ -2,7 +2,9 @@
  * The jobs of one queue: those that can be taken in the order they are taken, those that rest, those somebody has, and those
  * that are dead. Moves jobs between these places and counts them. Knows nothing of sessions, deadlines or bounds.
  */
+import { whyListedMax } from "../../protocol/limits.ts";
 import type { QueueCounts } from "../../protocol/sharing.ts";
+import type { DeadJobInfo } from "../sharing.ts";
 import type { Job } from "./job.ts";
 import { WaitQueue } from "./wait-queue.ts";
 
@@ -22,6 +24,8 @@ export class WorkQueue {
   /** Whether jobs were ever pushed: its counts are worth remembering then. */
   isUsed = false;
   doneCount = 0;
+  /** Commands that wait for its jobs. */
+  waitersCount = 0;
   /** Lanes that have jobs, the highest priority first. */
   readonly #lanes: Lane[] = [];
   #lastNumber = 0;
@@ -43,7 +47,7 @@ export class WorkQueue {
 
   /** Whether nobody would miss it. */
   get isIdle(): boolean {
-    return !this.isUsed && !this.isClosed;
+    return !this.isUsed && !this.isClosed && this.waitersCount === 0;
   }
 
   /** The job that is taken next. */
@@ -78,6 +82,19 @@ export class WorkQueue {
     lane.jobs.remove(job);
     if (lane.jobs.first === undefined) this.#lanes.shift();
     return job;
+  }
+
+  /** Those that died first, as many as there is room for, and one at least. */
+  deadJobs(bytesMax: number): readonly DeadJobInfo[] {
+    const infos: DeadJobInfo[] = [];
+    let bytesLeft = bytesMax;
+    for (const { id, data, bytes, attempt, death } of this.dead) {
+      const { reason = "", label = "" } = death ?? {};
+      bytesLeft -= bytes + 3 * (reason.length + label.length);
+      if (infos.length === whyListedMax || (bytesLeft < 0 && infos.length > 0)) break;
+      infos.push({ id, data, attempts: attempt, reason, label });
+    }
+    return infos;
   }
 
   #laneOf(priority: number): WaitQueue<Job> {
