@@ -64,8 +64,12 @@ function wellSaid(action: string): Record<string, unknown> {
 const fields = (
   "id key prefix cursor limit workerId ttl size waitMs scope if version fence value data token auth session client label " +
   "lingerMs protocol reason cacheMs target items compressed beforeSize afterSize by refresh codec overflow ttlIfNew " +
-  "pool wants slots grant owner prefer"
+  "pool wants slots grant owner prefer " +
+  "queue job count ackMs delayMs closes pass parties join windowMs cost forMs"
 ).split(" ");
+
+/** What may be told, where it is text: names are no secrets, nor is what a reader asked to find. */
+const names = "key workerId prefix cursor label pool grant owner queue job".split(" ");
 
 /** Says `action` with each of its fields made wrong in several ways, with a mark in each. */
 async function saidBadly(action: string, client: LineClient): Promise<unknown[]> {
@@ -73,12 +77,7 @@ async function saidBadly(action: string, client: LineClient): Promise<unknown[]>
   for (const field of fields) {
     for (const wrong of [canary(), { [canary()]: canary() }, [canary()], `${canary()}\ud800`, canary().repeat(60)]) {
       if (field === "reason" && typeof wrong === "string") continue;
-      // A key of the right kind is a key: those may be told. So may labels, and what a reader asked to find.
-      if (
-        ["key", "workerId", "prefix", "cursor", "label", "pool", "grant", "owner"].includes(field) &&
-        typeof wrong === "string"
-      )
-        continue;
+      if (names.includes(field) && typeof wrong === "string") continue;
       replies.push(await client.ask(seal({ ...wellSaid(action), [field]: wrong })));
     }
   }
