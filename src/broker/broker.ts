@@ -43,13 +43,22 @@ const directoryNameBytes = 6;
 const epochBytes = 8;
 const codecs = { json: jsonCodec(fromMessagePack), msgpack: msgpackCodec };
 
+/** What is the process's and not the broker's. */
+export interface StartParts {
+  readonly clock?: Clock;
+  /** Has the runtime collect, now: asked to do it in its own time it leaves much behind. */
+  readonly collect?: () => void;
+}
+
+const collectNow = (): void => Bun.gc(true);
+
 /** Starts a broker on a private unix socket of its own.
  *  @throws {EphemeralError} `forbidden` when the run directory is not ours alone, `unavailable` when it cannot be had, with
  *  `NameTaken` as details when another broker has it,
  *  `bad_command` when the socket's path is too long */
 export async function startBroker(
   config: BrokerConfig,
-  { clock = systemClock }: { readonly clock?: Clock } = {},
+  { clock = systemClock, collect = collectNow }: StartParts = {},
 ): Promise<RunningBroker> {
   const { limits, secret, runRoot, log } = config;
   sweepRunDirectories(runRoot);
@@ -80,7 +89,7 @@ export async function startBroker(
   });
   const countChanged = (open: number): void => lifetime.connectionsOpen(open);
   const turns = new Turns({ elapsedMs, defer: setImmediate });
-  const collector = new Collector({ clock, collect: () => Bun.gc(false) });
+  const collector = new Collector({ clock, collect });
   const connections = new Connections({ ...shared, turns, collector, limits, codecs, dispatcher, log, countChanged });
   const listener = listenOnPipe({
     pipe: directory.pipe,

@@ -17,5 +17,6 @@ export type { BrokerOptions } from "./config.ts";
  *  `unavailable` when it cannot be had or the name is taken */
 export async function startBroker(options: BrokerOptions = {}): Promise<RunningBroker> {
   const runRoot = options.runRoot ?? join(tmpdir(), `ephemeral-${process.getuid?.() ?? 0}`);
-  return startConfigured(brokerConfig({ ...options, runRoot }));
+  // When to collect in your process is not ours to say.
+  return startConfigured(brokerConfig({ ...options, runRoot }), { collect: () => {} });
 }

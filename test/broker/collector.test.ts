@@ -27,6 +27,17 @@ describe("Collector.connectionClosed()", () => {
     expect(seen.collections).toBe(1);
   });
 
+  test("waits until no more of them go", () => {
+    const { clock, seen, collector } = manualCollector();
+    for (let count = 0; count < 10; count++) {
+      collector.connectionClosed(moved(4 * MiB, 0));
+      clock.advance(900);
+    }
+    expect(seen.collections).toBe(0);
+    clock.advance(100);
+    expect(seen.collections).toBe(1);
+  });
+
   test("collects after 500 connections that moved nothing, and begins to count again", () => {
     const { clock, seen, collector } = manualCollector();
     for (let round = 1; round <= 3; round++) {

@@ -57,12 +57,12 @@ const shown = (ms: number): string => `${ms.toFixed(1)} ms`;
 const MiB = (bytes: number): string => `${(bytes / 1024 / 1024).toFixed(1)} MiB`;
 
 /** What a ping may take: 100 ms, and on a quiet machine not one more. A broker that is hard at work gets what others leave of
- *  the processors, at least a tenth of them; and what it takes to be run at all, which the bystander's mere echo shows, comes
+ *  the processors, at least a fifth of them; and what it takes to be run at all, which the bystander's mere echo shows, comes
  *  on top. */
 function allowedMs({ echoMs }: Pings, othersShare: number): number {
   const echoMsMost = quantile(echoMs, 1);
   const isQuiet = othersShare < 0.1 && echoMsMost <= 10;
-  return isQuiet ? pingMsMax : (pingMsMax + 3 * echoMsMost) / Math.max(0.1, Math.min(0.5, 1 - othersShare));
+  return isQuiet ? pingMsMax : (pingMsMax + 3 * echoMsMost) / Math.max(0.2, Math.min(0.5, 1 - othersShare));
 }
 
 /** Free of all that a crowd held. What lingers may take its 200 ms. */
