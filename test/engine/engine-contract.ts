@@ -3,6 +3,7 @@
  */
 import { describe } from "bun:test";
 import type { EngineFactory } from "./contract/actor.ts";
+import { barriersContract } from "./contract/barriers.ts";
 import { countersContract } from "./contract/counters.ts";
 import { keyEventsContract } from "./contract/key-events.ts";
 import { leasesContract } from "./contract/leases.ts";
@@ -11,6 +12,8 @@ import { onceContract } from "./contract/once.ts";
 import { poolDefinitionsContract } from "./contract/pool-definitions.ts";
 import { poolReasonsContract } from "./contract/pool-reasons.ts";
 import { poolsContract } from "./contract/pools.ts";
+import { queuesContract } from "./contract/queues.ts";
+import { rateLimitsContract } from "./contract/rate-limits.ts";
 import { sessionsContract } from "./contract/sessions.ts";
 import { valuesContract } from "./contract/values.ts";
 import { waitsContract } from "./contract/waits.ts";
@@ -27,6 +30,9 @@ export function engineContract(name: string, create: EngineFactory): void {
     poolsContract(create);
     poolDefinitionsContract(create);
     poolReasonsContract(create);
+    rateLimitsContract(create);
+    barriersContract(create);
+    queuesContract(create);
     sessionsContract(create);
   });
 }

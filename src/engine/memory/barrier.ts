@@ -83,20 +83,9 @@ export class Barrier extends Expiring {
 
   /** Who has come, and who has not, in words. */
   get attendance(): string {
-    const came = listed(
-      [...this.waits].map(({ caller }) => nameOf(caller)),
-      this.waits.size,
-    );
-    const known = this.absent();
-    const named =
-      known.length === 0
-        ? ""
-        : ` (${listed(
-            known.map(({ caller }) => nameOf(caller)),
-            known.length,
-          )})`;
-    const missing = this.parties - this.waits.size;
-    return `${this.waits.size} of ${this.parties} came (${came}), ${missing} never came${named}`;
+    const { waits, parties } = this;
+    const came = `${waits.size} of ${parties} came${named([...waits])}`;
+    return `${came}, ${parties - waits.size} never came${named(this.absent())}`;
   }
 
   override expire(): void {
@@ -112,4 +101,10 @@ export class Barrier extends Expiring {
     if (breakage.strangers === 0) this.#breakage = undefined;
     return breakage.reason;
   }
+}
+
+/** Names in brackets, or nothing without any. */
+function named(those: readonly { readonly caller: Caller }[]): string {
+  const names = those.map(({ caller }) => nameOf(caller));
+  return names.length === 0 ? "" : ` (${listed(names, names.length)})`;
 }
