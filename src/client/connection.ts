@@ -16,7 +16,7 @@ import {
   pipeReconnectBounds,
   type ReconnectBounds,
 } from "./connection-state.ts";
-import { type Attempt, cutOff, refused, unanswered, unconnected } from "./failures.ts";
+import { type Attempt, cutOff, failingAtCaller, refused, unanswered, unconnected } from "./failures.ts";
 import type { LostHold } from "./holds.ts";
 import { json } from "./json-codec.ts";
 import { assumedLimits } from "./known-limits.ts";
@@ -81,7 +81,7 @@ export class Connection {
   call<Name extends CommandName, Result>(request: CallRequest<Name, Result>): Promise<Result> {
     return new Promise((resolve, reject) => {
       request.signal?.throwIfAborted();
-      const call = this.#newCall(request, { resolve, reject });
+      const call = this.#newCall(request, failingAtCaller({ resolve, reject }));
       if (this.#refusal !== undefined) throw refused(this.#refusal, this.#attempt(call));
       this.#assertFits(call);
       this.#start(call);

@@ -1,9 +1,10 @@
 /**
  * How a call fails for want of an answer, in words: who did not answer, for how long, and what may have happened all the
- * same. Knows nothing of connections.
+ * same; and with a stack that names the caller. Knows nothing of connections.
  */
 import type { CommandName } from "../protocol/commands.ts";
 import { EphemeralError } from "../protocol/errors.ts";
+import type { Settling } from "./call.ts";
 
 /** What may have been done, and nobody can tell. */
 const unknown = { outcome: "unknown" };
@@ -36,4 +37,25 @@ export function unconnected({ action, endpoint, timeoutMs, lastLoss, isUnknown }
 export function refused(refusal: EphemeralError, { action, isUnknown }: Attempt): EphemeralError {
   const details = isUnknown ? { ...refusal.details, ...unknown } : refusal.details;
   return new EphemeralError(refusal.code, `Cannot ${action}: ${refusal.message}`, { details });
+}
+
+/** The ends of a caller's promise, so that the stack of a failure names who awaits it, where the runtime can tell (V8 can):
+ *  the frames it was made in, below a socket, say nothing to anybody. */
+export function failingAtCaller<Result>({ resolve, reject }: Ends<Result>): Ends<Result> {
+  return {
+    resolve,
+    reject: (reason) => (reason instanceof EphemeralError ? resolve(thrownLater(reason)) : reject(reason)),
+  };
+}
+
+type Ends<Result> = Pick<Settling<Result>, "resolve" | "reject">;
+
+async function thrownLater(error: EphemeralError): Promise<never> {
+  // Two turns: then the caller's promise follows this one, and the stack can be read off that.
+  await undefined;
+  await undefined;
+  const { stack } = error;
+  Error.captureStackTrace?.(error, thrownLater);
+  if (stack !== undefined && !error.stack?.includes("\n    at async ")) error.stack = stack;
+  throw error;
 }

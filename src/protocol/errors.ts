@@ -68,19 +68,22 @@ export interface ErrorExtras {
  * It never holds a value, a secret or a token.
  */
 export class EphemeralError extends Error {
+  // Bundlers rename classes, and Node prints the class's name, not the error's.
+  static override readonly name = "EphemeralError";
   override readonly name = "EphemeralError";
   readonly code: ErrorCode;
   /** Whether the same command may succeed when tried again. */
   readonly retryable: boolean;
-  readonly retryAfterMs: number | undefined;
-  readonly details: Readonly<Record<string, unknown>> | undefined;
+  // Declared alone: what is not there is not printed.
+  declare readonly retryAfterMs: number | undefined;
+  declare readonly details: Readonly<Record<string, unknown>> | undefined;
 
   constructor(code: ErrorCode, message: string, extras?: ErrorExtras) {
     super(message);
     this.code = code;
     this.retryable = isRetryable(code);
-    this.retryAfterMs = extras?.retryAfterMs;
-    this.details = extras?.details;
+    if (extras?.retryAfterMs !== undefined) this.retryAfterMs = extras.retryAfterMs;
+    if (extras?.details !== undefined) this.details = extras.details;
   }
 }
 

@@ -228,7 +228,8 @@ function holdersOf({ held }: NumberedPool, nowMs: number): string {
 
 function notOwner(action: string, { pool, workerId, caller }: HeldLease): EphemeralError {
   const wanted = `Cannot ${action} the lease of ${JSON.stringify(pool.key)} for worker ${JSON.stringify(workerId)}`;
-  return new EphemeralError("not_owner", `${wanted}: it belongs to another session, ${nameOf(caller)}`);
+  const actual = `it belongs to another session, ${nameOf(caller)}; each worker needs an id of its own`;
+  return new EphemeralError("not_owner", `${wanted}: ${actual}`);
 }
 
 function severalHeld(workerId: string, leases: readonly HeldLease[]): EphemeralError {
