@@ -41,7 +41,7 @@ export type NameTaken = {
 };
 
 /** `sun_path` without its NUL. Longer ones are refused by Bun and cut short silently by Node. */
-const pipeBytesMax = process.platform === "darwin" ? 103 : 107;
+export const pipeBytesMax = process.platform === "darwin" ? 103 : 107;
 /** Rounds in which a directory may be swept away between its making and its claim, or be held by who sweeps. */
 const claimRoundsMax = 250;
 /** Somebody who sweeps holds a lock for as long as it takes to remove two files; a broker holds it for life. */
@@ -151,6 +151,31 @@ function claimOf(runRoot: string, name: string): ClaimedDirectory | undefined {
   return isFree ? undefined : { name, pipe: pipeOfName(runRoot, name), holder, sinceMs };
 }
 
+/** Something in the run root that no process has claimed. */
+export interface Leftover {
+  readonly name: string;
+  /** Whether `sweepRunDirectories` would remove it. */
+  readonly isSwept: boolean;
+}
+
+/** What brokers that were killed, or somebody else, left in `runRoot`. Removes nothing. */
+export function leftoversIn(runRoot: string): readonly Leftover[] {
+  const claimed = new Set(claimedDirectories(runRoot).map(({ name }) => name));
+  return readDirectory(runRoot)
+    .filter(({ name }) => !claimed.has(name))
+    .map((entry) => ({ name: entry.name, isSwept: entry.isDirectory() && holdsOursAlone(`${runRoot}/${entry.name}`) }));
+}
+
+/** Without a lock it is swept only when it is empty. */
+function holdsOursAlone(path: string): boolean {
+  const names = readDirectory(path).map(({ name }) => name);
+  const lock = openLockIfOurs(path);
+  if (lock === "foreign") return false;
+  if (lock === undefined) return names.length === 0;
+  fs.closeSync(lock);
+  return names.every((name) => name === "lock" || name === "sock");
+}
+
 function openLockIfOurs(path: string): number | undefined | "foreign" {
   try {
     return openLock(lockOf(path), { create: false });
@@ -207,7 +232,7 @@ function makePrivate(path: string, { inside }: { readonly inside: "must exist" |
 }
 
 /** Why `path` is no directory that is ours alone; undefined when it is one, or is not there. */
-function wrongWith(path: string): string | undefined {
+export function wrongWith(path: string): string | undefined {
   const found = fs.lstatSync(path, { throwIfNoEntry: false });
   if (found === undefined) return undefined;
   if (found.isSymbolicLink()) return "it is a symbolic link";

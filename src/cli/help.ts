@@ -93,7 +93,7 @@ function flagRows(name: string, definition: SwitchDefinition | ValueDefinition):
   return [[`  --${name}`, description], ...(opposite === undefined ? [] : [[`  --no-${name}`, opposite]])];
 }
 
-const clientVariables = [
+export const clientVariables = [
   ["EPHEMERAL_PIPE", "The broker's socket"],
   ["EPHEMERAL_SECRET", "The broker's secret; CLIENT_SECRET wins over it"],
   ["EPHEMERAL_SECRET_FILE", "As --secret-file"],
@@ -101,7 +101,7 @@ const clientVariables = [
   ["CLIENT_TIMEOUT", "As --timeout"],
 ] as const;
 
-const colourVariables = [
+export const colourVariables = [
   ["NO_COLOR", "No colours, also on a terminal"],
   ["FORCE_COLOR", "Colours, also into a pipe"],
 ] as const;

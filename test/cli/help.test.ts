@@ -58,6 +58,7 @@ Broker
   limits   Show every bound: its value, what sets it and what going past it leads to
 
 Program
+  doctor       Look for what keeps brokers and clients from working, and say what to do
   completions  Print the script that completes our commands in a shell
   help         Show what a command does and takes
   version      Print the version

@@ -1,0 +1,63 @@
+/**
+ * The page of doctor: all that can keep brokers and clients from working, looked at in one go.
+ */
+import { clientFlags } from "../call.ts";
+import type { Finding, Level } from "../doctor/finding.ts";
+import { exitStatuses } from "../failure.ts";
+import { type Paint, paintFor, print, printable, printJson } from "../output.ts";
+import { definePage } from "../page.ts";
+import { type Flags, processEnvironment } from "../settings.ts";
+
+export const doctorPage = definePage({
+  name: "doctor",
+  group: "Program",
+  summary: "Look for what keeps brokers and clients from working, and say what to do",
+  notes: [
+    "Looks at the broker that --pipe, --name or EPHEMERAL_PIPE names, at the folder brokers are in, at secrets, variables, versions and limits of the system. Changes nothing, and shows no secret.",
+    "With --json: healthy, and findings, each with topic, level (ok, warn or fail), text and advice.",
+  ],
+  examples: [
+    { line: "ephemeral doctor", does: "why does it not work here?" },
+    { line: "ephemeral start -- ephemeral doctor", does: "and inside a run?" },
+    { line: "ephemeral doctor --json | jq '.findings[] | select(.level != \"ok\")'", does: "only what is not well" },
+  ],
+  environment: [["XDG_RUNTIME_DIR", "Where run directories are; else the temporary directory (TMPDIR)"]],
+  refusedWhen: "something fails; warnings alone do not",
+  args: clientFlags,
+  async perform(args) {
+    const findings = await examine(args);
+    const healthy = findings.every(({ level }) => level !== "fail");
+    if (!healthy) process.exitCode = exitStatuses.refused;
+    if (args.json === true) return await printJson({ healthy, findings });
+    await print(written(findings, await paintFor(1, processEnvironment)));
+  },
+});
+
+async function examine(flags: Flags): Promise<readonly Finding[]> {
+  const [{ brokerFindings }, { placeFindings }, { programFindings }, { secretFindings }, { variableFindings }] =
+    await Promise.all([
+      import("../doctor/broker.ts"),
+      import("../doctor/place.ts"),
+      import("../doctor/programs.ts"),
+      import("../doctor/secrets.ts"),
+      import("../doctor/variables.ts"),
+    ]);
+  const sources = { flags, environment: processEnvironment };
+  // One after the other: the broker's answer is timed.
+  return [
+    ...(await brokerFindings(sources)),
+    ...secretFindings(sources),
+    ...placeFindings(processEnvironment),
+    ...(await variableFindings(processEnvironment)),
+    ...(await programFindings(processEnvironment)),
+  ];
+}
+
+function written(findings: readonly Finding[], paint: Paint): string {
+  const looks: Record<Level, (text: string) => string> = { ok: paint.dim, warn: paint.bold, fail: paint.red };
+  const lines = findings.flatMap(({ topic, level, text, advice }) => [
+    `${looks[level](level.padEnd(4))}  ${topic}: ${printable(text)}\n`,
+    ...(advice === undefined ? [] : [`      ${paint.dim(printable(advice))}\n`]),
+  ]);
+  return lines.join("");
+}
