@@ -9,7 +9,7 @@ export interface ScanOptions {
   /** For messages: the command's name. */
   readonly command: string;
   readonly definitions: Definitions;
-  /** The first operand and all behind it belong to another program and are left as they are. */
+  /** The first operand behind those defined, and all behind it, belong to another program and are left as they are. */
   readonly wrapsCommand: boolean;
 }
 
@@ -28,7 +28,8 @@ export function scanArguments(argv: readonly string[], options: ScanOptions): Sc
   if (asksForHelp(argv, options)) return { flags: {}, operands: [], asksForHelp: true };
   for (let index = 0; index < argv.length; index++) {
     const word = argv[index] ?? "";
-    if (word === "--" || (options.wrapsCommand && !isFlag(word))) {
+    if (isEndOfOurs(word, { ...options, operandsBefore: operands.length })) {
+      if (options.wrapsCommand) checkMissing(operands, options);
       operands.push(...argv.slice(word === "--" ? index + 1 : index));
       break;
     }
@@ -41,11 +42,18 @@ export function scanArguments(argv: readonly string[], options: ScanOptions): Sc
       definition.type === "boolean"
         ? word === `--${name}`
         : (inlineValue ?? followingValue(name, argv[++index], definition));
-    if (flags.has(name)) throw usageError(`Cannot read --${name}: it is given twice`, `Give --${name} once`);
-    flags.set(name, value);
+    const isMore = definition.type === "string" && definition.isRepeatable === true && flags.has(name);
+    if (flags.has(name) && !isMore) throw usageError(`Cannot read --${name}: it is given twice`, `Give --${name} once`);
+    flags.set(name, isMore ? `${flags.get(name)},${value}` : value);
   }
   checkOperands(operands, options);
   return { flags: Object.fromEntries(flags), operands, asksForHelp: false };
+}
+
+/** Whether what begins with `word`, or behind it, is not ours to read. */
+function isEndOfOurs(word: string, at: ScanOptions & { readonly operandsBefore: number }): boolean {
+  if (word === "--") return true;
+  return at.wrapsCommand && !isFlag(word) && at.operandsBefore >= operandsOf(at.definitions).length;
 }
 
 /** A lone dash means standard input and `-5` is a number: neither is a flag. */
@@ -54,15 +62,23 @@ function isFlag(word: string): boolean {
 }
 
 function asksForHelp(argv: readonly string[], options: ScanOptions): boolean {
+  let operandsBefore = 0;
   for (let index = 0; index < argv.length; index++) {
     const word = argv[index] ?? "";
-    if (word === "--" || (options.wrapsCommand && !isFlag(word))) return false;
+    if (isEndOfOurs(word, { ...options, operandsBefore })) return false;
+    if (!isFlag(word)) operandsBefore++;
     if (word === "--help" || word === "-h") return true;
-    const definition = word.startsWith("--") && !word.includes("=") ? options.definitions[word.slice(2)] : undefined;
+    const definition = word.includes("=") ? undefined : options.definitions[longName(word, options)];
     // The value of a flag is no flag, but `--secret --help` lacks a value and asks for help.
     if (isValueFlag(definition) && !isFlag(argv[index + 1] ?? "")) index++;
   }
   return false;
+}
+
+/** What `--name` and its letter are defined under. */
+function longName(word: string, { definitions }: ScanOptions): string {
+  const short = flagsOf(definitions).find(([, one]) => one.type === "string" && `-${one.short}` === word);
+  return short?.[0] ?? word.replace(/^--/, "");
 }
 
 function isValueFlag(definition: Definition | undefined): boolean {
@@ -76,6 +92,11 @@ interface FlagWord {
 }
 
 function readFlag(word: string, { command, definitions }: ScanOptions): FlagWord {
+  const short = flagsOf(definitions).find(([, one]) => one.type === "string" && one.short === word[1]);
+  if (short !== undefined && !word.startsWith("--")) {
+    const [name, definition] = short;
+    return { name, definition, inlineValue: /^-.=?(.+)$/s.exec(word)?.[1] };
+  }
   const [, given = "", inlineValue] = /^--?([^=]*)(?:=(.*))?$/s.exec(word) ?? [];
   const name = word.startsWith("--no-") && isNegatable(definitions[given.slice(3)]) ? given.slice(3) : given;
   const definition = Object.hasOwn(definitions, name) ? definitions[name] : undefined;
@@ -108,15 +129,23 @@ function followingValue(name: string, next: string | undefined, definition: Valu
   throw usageError(`Cannot read --${name}: its value is missing`, hint);
 }
 
-function checkOperands(operands: readonly string[], { command, definitions, wrapsCommand }: ScanOptions): void {
-  if (wrapsCommand) return;
-  const wanted = operandsOf(definitions);
-  const missing = wanted.slice(operands.length).find(([, { required }]) => required);
+function checkMissing(
+  operands: readonly string[],
+  { command, definitions }: Pick<ScanOptions, "command" | "definitions">,
+): void {
+  const missing = operandsOf(definitions)
+    .slice(operands.length)
+    .find(([, { required }]) => required);
+  if (missing === undefined) return;
   const hint = `See: ephemeral ${command} --help`;
-  if (missing !== undefined) {
-    throw usageError(`Cannot run "ephemeral ${command}": ${missing[0].toUpperCase()} is missing`, hint);
-  }
-  if (operands.length > wanted.length) {
+  throw usageError(`Cannot run "ephemeral ${command}": ${missing[0].toUpperCase()} is missing`, hint);
+}
+
+function checkOperands(operands: readonly string[], { command, definitions, wrapsCommand }: ScanOptions): void {
+  checkMissing(operands, { command, definitions });
+  const wanted = operandsOf(definitions);
+  const hint = `See: ephemeral ${command} --help`;
+  if (operands.length > wanted.length && !wrapsCommand && wanted.at(-1)?.[1].isRepeatable !== true) {
     const actual = `wanted ${wanted.length || "no"} operand${wanted.length === 1 ? "" : "s"}, got ${operands.length}`;
     throw usageError(
       `Cannot run "ephemeral ${command}": ${actual}`,

@@ -21,6 +21,8 @@ export interface ChildOptions {
   readonly mark: RunMark;
   /** Numbers of the signals the child is to ignore from the start. */
   readonly ignoredSignals: ReadonlySet<number>;
+  /** The descriptor that takes its stdout; ours unless told. */
+  readonly stdout?: number;
 }
 
 export class Child {
@@ -55,7 +57,7 @@ export class Child {
 
 function spawn(options: ChildOptions): Bun.Subprocess {
   const settings = {
-    stdio: ["inherit", "inherit", "inherit"] as ["inherit", "inherit", "inherit"],
+    stdio: ["inherit", options.stdout ?? "inherit", "inherit"] as ["inherit", number | "inherit", "inherit"],
     env: { ...options.environment, ...options.mark.environment },
   };
   const [name = options.path, ...rest] = options.command;

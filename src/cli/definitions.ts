@@ -16,6 +16,10 @@ export interface ValueDefinition {
   readonly type: "string";
   /** `DURATION` for a kind of value, `ttl|session` for the words there are. */
   readonly valueHint: string;
+  /** One letter that means the same: `-n 3`. */
+  readonly short?: string;
+  /** It may be given several times; the values come with commas between them. */
+  readonly isRepeatable?: boolean;
   readonly description: string;
 }
 
@@ -23,6 +27,8 @@ export interface ValueDefinition {
 export interface OperandDefinition {
   readonly type: "positional";
   readonly required: boolean;
+  /** The last one, of which there may be any number. */
+  readonly isRepeatable?: boolean;
   readonly valueHint?: string;
   readonly description: string;
 }

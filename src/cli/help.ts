@@ -78,17 +78,21 @@ function section(title: string, text: string, paint: Paint): string {
 }
 
 function usageOf({ name, args, wrapsCommand }: Page): string {
-  if (wrapsCommand) return `ephemeral ${name} [flags] [--] [command…]`;
-  const operands = operandsOf(args).map(([operand, { required }]) =>
-    required ? operand.toUpperCase() : `[${operand.toUpperCase()}]`,
-  );
+  const operands = operandsOf(args).map(([operand, { required, isRepeatable }]) => {
+    const shown = `${operand.toUpperCase()}${isRepeatable ? "…" : ""}`;
+    return required ? shown : `[${shown}]`;
+  });
   const hasFlags = Object.keys(args).length > operands.length;
-  return ["ephemeral", name, ...(hasFlags ? ["[flags]"] : []), ...operands].join(" ");
+  const wrapped = operands.length > 0 ? ["[--]", "command…"] : ["[--]", "[command…]"];
+  return ["ephemeral", name, ...(hasFlags ? ["[flags]"] : []), ...operands, ...(wrapsCommand ? wrapped : [])].join(" ");
 }
 
 function flagRows(name: string, definition: SwitchDefinition | ValueDefinition): string[][] {
   const { type, description } = definition;
-  if (type === "string") return [[`  --${name} ${definition.valueHint}`, description]];
+  if (type === "string") {
+    const short = definition.short === undefined ? "" : `, -${definition.short} ${definition.valueHint}`;
+    return [[`  --${name} ${definition.valueHint}${short}`, description]];
+  }
   const opposite = definition.negativeDescription;
   return [[`  --${name}`, description], ...(opposite === undefined ? [] : [[`  --no-${name}`, opposite]])];
 }

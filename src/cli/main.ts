@@ -7,6 +7,8 @@ import { exitStatuses, exitStatusOf } from "./failure.ts";
 import { processEnvironment } from "./settings.ts";
 
 const argv = process.argv.slice(2);
+/** Commands around somebody else's, whose words these may be. */
+const wrappers: readonly (string | undefined)[] = ["start", "lock", "sem", "take", "once"];
 
 try {
   await run(argv);
@@ -41,8 +43,8 @@ async function runPage(name: string, rest: readonly string[]): Promise<void> {
   await print(await helpFor(name));
 }
 
-/** Whether failures are for a program. `start` has no such flag: a word like it belongs to its command. */
+/** Whether failures are for a program. */
 function asksForJson([name, ...rest]: readonly string[]): boolean {
   const end = rest.indexOf("--");
-  return name !== "start" && (end === -1 ? rest : rest.slice(0, end)).includes("--json");
+  return !wrappers.includes(name) && (end === -1 ? rest : rest.slice(0, end)).includes("--json");
 }

@@ -56,10 +56,14 @@ export function endBySignal(signal: number): never {
 
 /** Receives signals from its making on, and keeps those that come before there is somebody to hand them to. */
 export class SignalInbox {
+  /** Resolves to the first that comes before there is somebody to hand it to. */
+  readonly first: Promise<SignalName>;
+  readonly #first = Promise.withResolvers<SignalName>();
   #early: SignalName[] = [];
   #receive: ((signal: SignalName) => void) | undefined;
 
   constructor(signals: readonly SignalName[]) {
+    this.first = this.#first.promise;
     for (const signal of signals) process.on(signal, () => this.deliver(signal));
   }
 
@@ -78,7 +82,11 @@ export class SignalInbox {
 
   /** Takes `signal` as if it had been sent to this process. */
   deliver(signal: SignalName): void {
-    if (this.#receive === undefined) this.#early.push(signal);
-    else this.#receive(signal);
+    if (this.#receive !== undefined) {
+      this.#receive(signal);
+      return;
+    }
+    this.#early.push(signal);
+    this.#first.resolve(signal);
   }
 }

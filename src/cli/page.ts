@@ -6,7 +6,7 @@ import type { Scan } from "./arguments.ts";
 import { type Arguments, type Definitions, operandsOf } from "./definitions.ts";
 
 /** The headings of the global help, in its order. */
-export const groups = ["Run", "Values", "Leases", "Broker", "Program"] as const;
+export const groups = ["Run", "Values", "Turns", "Leases", "Broker", "Program"] as const;
 export type Group = (typeof groups)[number];
 
 export interface Example {
@@ -30,7 +30,7 @@ interface PageText {
 
 export interface Page extends PageText {
   readonly args: Definitions;
-  /** Whether the first operand begins somebody else's command. */
+  /** Whether the first operand behind those of `args` begins somebody else's command. */
   readonly wrapsCommand: boolean;
   /** Runs the command on flags that were scanned already. */
   readonly run: (scanned: Scan) => Promise<void>;

@@ -7,7 +7,7 @@ import { pipeOfName } from "../broker/broker-name.ts";
 import type { BrokerConfig } from "../broker/config.ts";
 import { EphemeralError } from "../protocol/errors.ts";
 import type { SignalInbox, SignalName } from "./own-signals.ts";
-import { Reaper } from "./reaper.ts";
+import { type Reaper, startReaper } from "./reaper.ts";
 import { markOfJoiner, markOfOwner, type RunMark } from "./run-mark.ts";
 import { reasonOf, say } from "./say.ts";
 
@@ -117,15 +117,6 @@ async function ownPlace({ config, graceMs, searchPath }: PlaceOptions): Promise<
       if (await stopInTime(broker)) reaper?.dismiss();
     },
   };
-}
-
-function startReaper(options: ConstructorParameters<typeof Reaper>[0]): Reaper | undefined {
-  try {
-    return new Reaper(options);
-  } catch (error) {
-    say(`Nothing will clean up if this process is killed by SIGKILL: cannot run /bin/sh: ${reasonOf(error)}`);
-    return undefined;
-  }
 }
 
 /** Whether the broker has stopped. One that fails to is the reaper's to clean up, and does not change our ending. */

@@ -8,6 +8,7 @@ import { ptr } from "bun:ffi";
 import { closeSync, writeSync } from "node:fs";
 import { openLibc } from "../broker/libc.ts";
 import { EphemeralError } from "../protocol/errors.ts";
+import { reasonOf, say } from "./say.ts";
 
 /** O_CLOEXEC on Linux. */
 const closeOnExec = 0o2000000;
@@ -131,6 +132,16 @@ export class Reaper {
     } catch {
       // EPIPE: it was killed.
     }
+  }
+}
+
+/** A reaper, or none with one line on stderr where there is no /bin/sh. */
+export function startReaper(options: ReaperOptions): Reaper | undefined {
+  try {
+    return new Reaper(options);
+  } catch (error) {
+    say(`Nothing will clean up if this process is killed by SIGKILL: cannot run /bin/sh: ${reasonOf(error)}`);
+    return undefined;
   }
 }
 

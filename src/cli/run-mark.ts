@@ -1,7 +1,7 @@
 /**
  * What the command's environment gets from us, and the entry of it by which the processes of the run are known again,
- * wherever they went: the socket's path for the run of a broker's owner, a mark of its own for the run of who joined one.
- * Both carry the same path, so the owner's run leaves out whatever carries a joiner's mark.
+ * wherever they went: the socket's path for the run of a broker's owner, a mark of its own for the run of who joined one, and
+ * for a command that has its turn. All carry the same path, so the owner's run leaves out whatever carries a joiner's mark.
  */
 import { randomHex } from "../broker/random-hex.ts";
 
@@ -14,19 +14,26 @@ export interface RunMark {
 
 const pipeVariable = "EPHEMERAL_PIPE";
 const joinerVariable = "EPHEMERAL_JOINER";
-const joinerBytes = 8;
+const turnVariable = "EPHEMERAL_TURN";
+const markBytes = 8;
 
 export function markOfOwner(pipe: string): RunMark {
   return { environment: { [pipeVariable]: pipe, [joinerVariable]: undefined }, entry: `${pipeVariable}=${pipe}` };
 }
 
 export function markOfJoiner(pipe: string): RunMark {
-  const id = `${pipe}#${randomHex(joinerBytes)}`;
+  const id = `${pipe}#${randomHex(markBytes)}`;
   return { environment: { [pipeVariable]: pipe, [joinerVariable]: id }, entry: `${joinerVariable}=${id}` };
+}
+
+/** A turn is taken within a run, whose mark stays. */
+export function markOfTurn(pipe: string): RunMark {
+  const id = randomHex(markBytes);
+  return { environment: { [pipeVariable]: pipe, [turnVariable]: id }, entry: `${turnVariable}=${id}` };
 }
 
 /** Whether a process with these entries in its environment belongs to the run marked by `entry`. */
 export function isMarked(entries: readonly string[], entry: string): boolean {
   if (!entries.includes(entry)) return false;
-  return entry.startsWith(`${joinerVariable}=`) || !entries.some((one) => one.startsWith(`${joinerVariable}=`));
+  return !entry.startsWith(`${pipeVariable}=`) || !entries.some((one) => one.startsWith(`${joinerVariable}=`));
 }

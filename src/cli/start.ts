@@ -6,15 +6,15 @@ import { writeSync } from "node:fs";
 import { constants } from "node:os";
 import { basename } from "node:path";
 import type { BrokerConfig } from "../broker/config.ts";
-import { Child, type Ending } from "./child.ts";
-import { cannotRunStatus, findExecutable } from "./executable.ts";
+import type { Ending } from "./child.ts";
+import { findExecutable } from "./executable.ts";
 import { exitStatuses } from "./failure.ts";
-import { endBySignal, restoreDefault, SignalInbox, type SignalName, signalsIgnoredAtStart } from "./own-signals.ts";
+import { endBySignal, restoreDefault, SignalInbox, signalsIgnoredAtStart } from "./own-signals.ts";
 import { type Owner, ownerGone } from "./owner.ts";
 import { type Place, type PlaceOptions, takePlace } from "./place.ts";
-import { reasonOf, say } from "./say.ts";
-import { supervise, supervisedSignals } from "./supervision.ts";
-import { isInForeground } from "./terminal.ts";
+import { say } from "./say.ts";
+import { supervisedSignals } from "./supervision.ts";
+import { heeded, runWrapped } from "./wrapping.ts";
 
 export interface StartOptions {
   readonly config: BrokerConfig;
@@ -58,21 +58,13 @@ async function run(options: StartOptions, ignored: ReadonlySet<number>): Promise
   const inbox = new SignalInbox(heeded(supervisedSignals, ignored));
   const place = await takePlace(placeOptions(options), inbox);
   if (typeof place === "string") return { kind: "killed", signal: constants.signals[place] };
-  return within(place, inbox, async () => {
-    let child: Child;
-    try {
-      child = new Child({ path: executable.path, command, environment, mark: place.mark, ignoredSignals: ignored });
-    } catch (error) {
-      say(`Cannot run "${command[0]}": ${spawnFailure(error)}`);
-      return { kind: "exited", status: cannotRunStatus };
-    }
-    place.reaper?.watch(child.pid);
+  return within(place, inbox, () => {
     // Who ends the broker ends the command it is there for, as SIGTERM to us does.
     void place.endAsked.then(() => inbox.deliver("SIGTERM"));
     void place.lost.then((reason) => say(`The broker at ${place.pipe} has gone, the command goes on: ${reason}`));
-    const ending = await supervise(child, { inbox, graceMs, isInForeground });
-    place.reaper?.forget();
-    return ending;
+    const { mark, reaper } = place;
+    const { path } = executable;
+    return runWrapped({ path, command, environment, mark, ignoredSignals: ignored, inbox, graceMs, reaper });
   });
 }
 
@@ -111,14 +103,4 @@ function signalled(inbox: SignalInbox): Promise<void> {
 function placeOptions({ config, join, graceMs, environment, command }: StartOptions): PlaceOptions {
   const label = environment.EPHEMERAL_LABEL || `join ${basename(command[0] ?? "")}`.trimEnd();
   return { config, join, graceMs, label, searchPath: environment.PATH };
-}
-
-function heeded(signals: readonly SignalName[], ignored: ReadonlySet<number>): readonly SignalName[] {
-  return signals.filter((signal) => !ignored.has(constants.signals[signal]));
-}
-
-/** The file was there and executable: when the kernel misses something, it is what the script's first line names. */
-function spawnFailure(error: unknown): string {
-  const code = error instanceof Error && "code" in error ? error.code : undefined;
-  return code === "ENOENT" ? "the interpreter its first line names does not exist" : `${code ?? reasonOf(error)}`;
 }

@@ -9,10 +9,13 @@ import { json } from "./json-codec.ts";
 
 /** A command without its envelope and without `waitMs`, which depends on when it is sent. */
 export type Outgoing<Name extends CommandName = CommandName> = {
-  readonly [N in Name]: { readonly action: N } & {
-    readonly [Field in keyof Omit<Request<N>, "waitMs">]: Request<N>[Field];
-  };
+  readonly [N in Name]: { readonly action: N } & Unwaited<Request<N>>;
 }[Name];
+
+/** One by one where there are several ways to say a command. */
+type Unwaited<Fields> = Fields extends unknown
+  ? { readonly [Field in keyof Omit<Fields, "waitMs">]: Fields[Field & keyof Fields] }
+  : never;
 
 export interface CallRequest<Name extends CommandName, Result> {
   readonly command: Outgoing<Name>;

@@ -16,8 +16,12 @@ const definitions = {
 } as const satisfies Definitions;
 
 const scan = (argv: readonly string[]) => scanArguments(argv, { command: "set", definitions, wrapsCommand: false });
+const { key, ttl, json } = definitions;
 const scanWrapper = (argv: readonly string[]) =>
-  scanArguments(argv, { command: "start", definitions, wrapsCommand: true });
+  scanArguments(argv, { command: "start", definitions: { ttl, json }, wrapsCommand: true });
+const tag = { type: "string", valueHint: "TAG", short: "t", isRepeatable: true, description: "as it says" } as const;
+const scanLock = (argv: readonly string[]) =>
+  scanArguments(argv, { command: "lock", definitions: { key, ttl, tag, json }, wrapsCommand: true });
 
 function refusal(run: () => unknown): { code: string; message: string; hint: string } {
   try {
@@ -62,6 +66,37 @@ describe("scanArguments()", () => {
     [["--"], {}, []],
   ])("cuts %j at the wrapped command", (argv, flags, operands) => {
     expect(scanWrapper(argv)).toEqual({ flags, operands, asksForHelp: false });
+  });
+
+  test.each([
+    [["k", "cmd", "x"], {}, ["k", "cmd", "x"]],
+    [["k", "--json", "cmd", "--json"], { json: true }, ["k", "cmd", "--json"]],
+    [["--ttl", "5s", "k", "--", "cmd", "--ttl"], { ttl: "5s" }, ["k", "cmd", "--ttl"]],
+    [["k", "-t", "a", "-tb", "--tag", "c", "-t=d", "--", "-t"], { tag: "a,b,c,d" }, ["k", "-t"]],
+    [["k"], {}, ["k"]],
+  ])("cuts %j behind an operand of ours", (argv, flags, operands) => {
+    expect(scanLock(argv)).toEqual({ flags, operands, asksForHelp: false });
+  });
+
+  test.each([
+    [["--", "cmd"], "KEY is missing"],
+    [["--json"], "KEY is missing"],
+    [["k", "-t"], "Cannot read --tag: its value is missing"],
+    [["k", "-x", "1", "cmd"], "Unknown flag -x"],
+  ])("refuses %j", (argv, message) => {
+    expect(refusal(() => scanLock(argv)).message).toContain(message);
+  });
+
+  test("asks for help before the command begins, and not behind it", () => {
+    expect(scanLock(["k", "--help"]).asksForHelp).toBe(true);
+    expect(scanLock(["-t", "--help"]).asksForHelp).toBe(true);
+    expect(scanLock(["k", "cmd", "--help"]).asksForHelp).toBe(false);
+  });
+
+  test("takes any number of the last operand, where it may come again", () => {
+    const item = { type: "positional", required: false, isRepeatable: true, description: "as it says" } as const;
+    const options = { command: "pool", definitions: { key, item, json }, wrapsCommand: false };
+    expect(scanArguments(["k", "a", "--json", "b", "c"], options).operands).toEqual(["k", "a", "b", "c"]);
   });
 
   test("does not take -- for the value of a flag", () => {

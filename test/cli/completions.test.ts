@@ -62,6 +62,7 @@ describe.each(shellNames)("ephemeral completions %s", (shell: ShellName) => {
     ["ephemeral start --log-level ", ["debug", "error", "info", "off", "warning"]],
     ["ephemeral start --log-format t", ["text"]],
     ["ephemeral start --owner ", ["stdin"]],
+    ["ephemeral pool ", ["add", "define", "quarantine", "remove", "show"]],
     ["ephemeral completions ", ["bash", "fish", "zsh"]],
     ["ephemeral help sto", ["stop"]],
     ["ephemeral start --join --grace 5s --log-format ", ["json", "text"]],
@@ -77,6 +78,7 @@ describe.each(shellNames)("ephemeral completions %s", (shell: ShellName) => {
   here("offers nothing for what nobody can guess", async () => {
     expect(await offered("ephemeral get --wait ")).toEqual([]);
     expect(await offered("ephemeral get ")).toEqual([]);
+    expect(await offered("ephemeral lock ")).toEqual([]);
   });
 
   here("completes the files a flag takes", async () => {
@@ -89,6 +91,8 @@ describe.each(shellNames)("ephemeral completions %s", (shell: ShellName) => {
     ["ephemeral start git bran", ["branch"]],
     ["ephemeral start -- git bran", ["branch"]],
     ["ephemeral start --join --grace 5s -- git bran", ["branch"]],
+    ["ephemeral lock database git bran", ["branch"]],
+    ["ephemeral sem -n 3 browsers --wait 5s -- git bran", ["branch"]],
   ])("hands on to the command's own completion: %j", async (line, words) => {
     if (shell === "bash") script = `${await bashScript()}\n${gitsOwn}`;
     expect(await offered(line)).toEqual(words);
@@ -97,6 +101,7 @@ describe.each(shellNames)("ephemeral completions %s", (shell: ShellName) => {
   here("completes the command that start is to run", async () => {
     expect(await offered("ephemeral start -- mkfif")).toContain("mkfifo");
     expect(await offered("ephemeral start mkfif")).toContain("mkfifo");
+    expect(await offered("ephemeral lock database mkfif")).toContain("mkfifo");
   });
 
   here("completes the names of the brokers that are running, and of no others", async () => {

@@ -44,6 +44,15 @@ Values
   list   List keys, their versions and when they end
   watch  Print what becomes of keys, until Ctrl-C
 
+Turns
+  lock     Run a command while nobody else has the lock
+  sem      Run a command while fewer than so many others do
+  take     Run a command with an item of a pool that nobody else has
+  once     Run a command once for all who ask; its output and status are everyone's
+  pool     Define the items of a pool, show who has them, take broken ones out
+  why      Say in one line who holds something, since when, and who waits for it
+  holders  Show everything that is held, by whom, since when, and how many wait for it
+
 Leases
   lease    Take the lowest free number of a key, or renew the one held
   release  Give a worker's lease back

@@ -1,9 +1,10 @@
 /**
  * The pages of ps, ping, stats, health and metrics: how the broker is, and who holds what.
  */
-import type { Health, Hold, SessionInfo, Stats } from "../../protocol/commands.ts";
+import type { Health, SessionInfo, Stats } from "../../protocol/commands.ts";
 import { type Answer, call, clientFlags } from "../call.ts";
 import { exitStatuses } from "../failure.ts";
+import { heldName } from "../held.ts";
 import { type Paint, table } from "../output.ts";
 import { definePage } from "../page.ts";
 import { formatBytes, formatDuration } from "../units.ts";
@@ -33,14 +34,10 @@ function listed(sessions: readonly SessionInfo[], paint: Paint): string {
     pid === undefined ? "-" : `${pid}`,
     since(connectedAtMs),
     label ?? "-",
-    holds.map((hold) => `${nameOf(hold)} (${since(hold.sinceAtMs)})`).join(", ") || "-",
+    holds.map((hold) => `${heldName(hold)} (${since(hold.sinceAtMs)})`).join(", ") || "-",
     waits.map(({ action, key, sinceAtMs }) => `${action} ${key} (${since(sinceAtMs)})`).join(", ") || "-",
   ]);
   return table(rows, { header: ["SESSION", "PID", "AGE", "LABEL", "HOLDS", "WAITS FOR"], paint });
-}
-
-function nameOf(hold: Hold): string {
-  return hold.kind === "lease" ? `lease ${hold.id} of ${hold.workerId}` : `${hold.kind} ${hold.id}`;
 }
 
 export const pingPage = definePage({

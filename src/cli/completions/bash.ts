@@ -9,10 +9,15 @@ export function bashCompletions(commands: readonly CommandEntry[]): string {
     ({ name, flags }) => `    ${name}) echo '${flags.map((flag) => `--${flag.name}`).join(" ")}' ;;`,
   );
   const values = commands.flatMap(({ name, flags, operands }) => [
-    ...flags.flatMap((flag) => (flag.value === undefined ? [] : [valueRow(`${name} --${flag.name}`, flag.value)])),
+    ...flags.flatMap(({ name: flag, value, short }) => {
+      if (value === undefined) return [];
+      const row = valueRow(`${name} --${flag}`, value);
+      return short === undefined ? [row] : [row, valueRow(`${name} -${short}`, value)];
+    }),
     ...operands.map((operand, index) => valueRow(`${name} ${index}`, operand.value)),
   ]);
-  const wrapping = commands.filter(({ wrapsCommand }) => wrapsCommand).map(({ name }) => name);
+  const wrapping = commands.filter(({ wrapsCommand }) => wrapsCommand);
+  const own = wrapping.map(({ name, operands }) => `${name}) [ "\${2:-99}" -ge ${operands.length} ] ;;`);
   return `# bash completion for ephemeral; made by: ephemeral completions bash
 
 _ephemeral_commands='${commands.map(({ name }) => name).join(" ")}'
@@ -30,7 +35,8 @@ ${values.join("\n")}
   esac
 }
 
-_ephemeral_wraps() { case $1 in ${wrapping.join(" | ")}) ;; *) return 1 ;; esac }
+# Whether command $1 runs another, which begins behind operand $2 of ours.
+_ephemeral_wraps() { case $1 in ${own.join(" ")} *) return 1 ;; esac }
 ${walker}`;
 }
 
@@ -55,9 +61,9 @@ _ephemeral() {
     fi
     case $before in
       --) _ephemeral_wraps "$command" && _ephemeral_wrapped $((index + 1)); return ;;
-      --*) [ -z "$(_ephemeral_value "$command" "$before")" ] || pending=$before ;;
+      --* | -?) [ -z "$(_ephemeral_value "$command" "$before")" ] || pending=$before ;;
       *)
-        if _ephemeral_wraps "$command"; then _ephemeral_wrapped "$index"; return; fi
+        if _ephemeral_wraps "$command" "$operands"; then _ephemeral_wrapped "$index"; return; fi
         operands=$((operands + 1)) ;;
     esac
   done
@@ -66,7 +72,7 @@ _ephemeral() {
     _ephemeral_values "$(_ephemeral_value "$command" "$pending")"
   elif [[ $word == -* ]]; then
     COMPREPLY=($(compgen -W "$(_ephemeral_flags "$command")" -- "$word"))
-  elif _ephemeral_wraps "$command"; then
+  elif _ephemeral_wraps "$command" "$operands"; then
     _ephemeral_wrapped "$COMP_CWORD"
   else
     _ephemeral_values "$(_ephemeral_value "$command" "$operands")"

@@ -12,21 +12,26 @@ export function fishCompletions(commands: readonly CommandEntry[]): string {
       ({ value }, index) => `_ephemeral_word -n '_ephemeral_is ${command.name} ${index}'${argumentsOf(value)}`,
     ),
   ]);
-  const wrapping = commands.filter(({ wrapsCommand }) => wrapsCommand).map(({ name }) => name);
+  const wrapping = commands.filter(({ wrapsCommand }) => wrapsCommand);
   const valued = commands.flatMap(({ flags }) =>
-    flags.flatMap(({ name, value }) => (value === undefined ? [] : [name])),
+    flags.flatMap(({ name, value, short }) => {
+      if (value === undefined) return [];
+      return short === undefined ? [`--${name}`] : [`--${name}`, `-${short}`];
+    }),
   );
   return `# fish completion for ephemeral; made by: ephemeral completions fish
 
-set -g _ephemeral_wrapping ${wrapping.join(" ")}
-set -g _ephemeral_valued --${[...new Set(valued)].join(" --")}
+# Commands that run another, each with the number of operands of ours before it.
+set -g _ephemeral_wrapping ${wrapping.map(({ name, operands }) => `${name}:${operands.length}`).join(" ")}
+set -g _ephemeral_valued ${[...new Set(valued)].join(" ")}
 ${walker}
 ${lines.join("\n")}
 `;
 }
 
-function flagLine(command: string, { name, description, value }: FlagEntry): string {
-  const condition = `_ephemeral_word -n '_ephemeral_is ${command}' -l ${name} -d ${quoted(description)}`;
+function flagLine(command: string, { name, description, value, short }: FlagEntry): string {
+  const letter = short === undefined ? "" : ` -s ${short}`;
+  const condition = `_ephemeral_word -n '_ephemeral_is ${command}' -l ${name}${letter} -d ${quoted(description)}`;
   return value === undefined ? condition : `${condition}${argumentsOf(value) || " -x"}`;
 }
 
@@ -40,18 +45,24 @@ function quoted(text: string): string {
 }
 
 const walker = `
+# How many operands of command $1 stand before the command it runs; nothing for one that runs none.
+function _ephemeral_own
+    string replace -f -- "$argv[1]:" '' $_ephemeral_wrapping
+end
+
 # Prints our command, then how many operands of it stand before the cursor; or "wrapped" and where another command begins.
 function _ephemeral_line
     set -l words (commandline -opc)
     set -l operands 0
     set -l index 3
+    set -l own (_ephemeral_own $words[2])
     while test $index -le (count $words)
         set -l word $words[$index]
-        if contains -- $words[2] $_ephemeral_wrapping
+        if set -q own[1]
             if test "$word" = --
                 printf '%s\\n' wrapped (math $index + 1)
                 return
-            else if not string match -q -- '-*' $word
+            else if test $operands -ge $own; and not string match -q -- '-*' $word
                 printf '%s\\n' wrapped $index
                 return
             end
@@ -77,7 +88,9 @@ end
 # Whether the word at the cursor is another program's, or may be the first of them.
 function _ephemeral_wraps
     set -l line (_ephemeral_line)
-    test "$line[1]" = wrapped; or contains -- "$line[1]" $_ephemeral_wrapping
+    set -l own (_ephemeral_own $line[1])
+    test "$line[1]" = wrapped; and return
+    set -q own[1]; and test $line[2] -ge $own
 end
 
 function _ephemeral_wrapped

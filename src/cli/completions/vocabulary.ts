@@ -22,6 +22,8 @@ export interface FlagEntry {
   /** What help calls its value; undefined for a flag that takes none. */
   readonly hint: string | undefined;
   readonly value: Value | undefined;
+  /** The letter that means the same, without its dash. */
+  readonly short: string | undefined;
 }
 
 export interface OperandEntry {
@@ -34,7 +36,7 @@ export interface CommandEntry {
   readonly summary: string;
   readonly flags: readonly FlagEntry[];
   readonly operands: readonly OperandEntry[];
-  /** Whether the first operand begins somebody else's command. */
+  /** Whether the first operand behind ours begins somebody else's command. */
   readonly wrapsCommand: boolean;
 }
 
@@ -53,14 +55,21 @@ export function vocabulary(): Promise<readonly CommandEntry[]> {
   );
 }
 
-const help: FlagEntry = { name: "help", description: "Show all about this command", hint: undefined, value: undefined };
+const help: FlagEntry = {
+  name: "help",
+  description: "Show all about this command",
+  hint: undefined,
+  value: undefined,
+  short: undefined,
+};
 
 function flagEntries(name: string, definition: SwitchDefinition | ValueDefinition): FlagEntry[] {
   const { type, description } = definition;
   if (type === "string") {
-    return [{ name, description, hint: definition.valueHint, value: valueFor(definition.valueHint) }];
+    const { valueHint: hint, short } = definition;
+    return [{ name, description, hint, value: valueFor(hint), short }];
   }
-  const flag = { name, description, hint: undefined, value: undefined };
+  const flag = { name, description, hint: undefined, value: undefined, short: undefined };
   const opposite = definition.negativeDescription;
   return opposite === undefined ? [flag] : [flag, { ...flag, name: `no-${name}`, description: opposite }];
 }

@@ -21,16 +21,21 @@ _ephemeral_brokers() {
   compadd "$@" -- \${names:#NAME}
 }
 
-# Completes the line behind the first operand as a line of its own, if there is one before the cursor; $@ are our flags
-# that take a value.
+# Completes the line behind the first $1 operands as a line of its own, if there is one before the cursor; the rest of $@ are
+# our flags that take a value.
 _ephemeral_wrapped() {
-  local -i index=2
+  local -i index=2 own=$1
+  shift
   while (( index < CURRENT )); do
     if [[ $words[index] == -- ]]; then
       (( index++ ))
       break
     fi
-    [[ $words[index] == -* ]] || break
+    if [[ $words[index] != -* ]]; then
+      (( own > 0 )) || break
+      (( own--, index++ ))
+      continue
+    fi
     (( index += \${@[(Ie)$words[index]]} ? 2 : 1 ))
   done
   (( index < CURRENT )) || [[ $index -eq $CURRENT && $words[CURRENT-1] == -- ]] || return
@@ -57,22 +62,27 @@ if [[ $funcstack[1] == _ephemeral ]]; then _ephemeral "$@"; else compdef _epheme
 }
 
 function caseOf({ name, flags, operands, wrapsCommand }: CommandEntry): string {
-  const valued = flags.flatMap((flag) => (flag.value === undefined ? [] : [`--${flag.name}`]));
-  const own = wrapsCommand
-    ? [{ name: "command", action: " _command_names -e" }]
-    : operands.map((operand) => ({ name: operand.name, action: actionOf(operand.value) }));
+  const valued = flags.flatMap(({ name: flag, value, short }) => {
+    if (value === undefined) return [];
+    return short === undefined ? [`--${flag}`] : [`--${flag}`, `-${short}`];
+  });
+  const own = [
+    ...operands.map((operand) => ({ name: operand.name, action: actionOf(operand.value) })),
+    ...(wrapsCommand ? [{ name: "command", action: " _command_names -e" }] : []),
+  ];
   const specifications = [
-    ...flags.map(flagSpecification),
+    ...flags.flatMap(flagSpecifications),
     ...own.map(({ name, action }, index) => quoted(`${index + 1}:${name}:${action}`)),
   ];
-  const wrapped = wrapsCommand ? `_ephemeral_wrapped ${valued.join(" ")} && return\n      ` : "";
+  const wrapped = wrapsCommand ? `_ephemeral_wrapped ${operands.length} ${valued.join(" ")} && return\n      ` : "";
   return `    ${name})\n      ${wrapped}_arguments -S \\\n        ${specifications.join(" \\\n        ")} ;;`;
 }
 
-function flagSpecification({ name, description, hint, value }: FlagEntry): string {
+function flagSpecifications({ name, description, hint, value, short }: FlagEntry): string[] {
   const text = escaped(description);
-  if (value === undefined) return quoted(`--${name}[${text}]`);
-  return quoted(`--${name}=[${text}]:${escaped(hint ?? "")}:${actionOf(value)}`);
+  if (value === undefined) return [quoted(`--${name}[${text}]`)];
+  const behind = `[${text}]:${escaped(hint ?? "")}:${actionOf(value)}`;
+  return [quoted(`--${name}=${behind}`), ...(short === undefined ? [] : [quoted(`-${short}+${behind}`)])];
 }
 
 /** Without the characters that end a part of a specification. */

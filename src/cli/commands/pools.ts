@@ -1,0 +1,168 @@
+/**
+ * The page of pool: what items a pool has, and which of them nobody is to get.
+ */
+import { Encoded } from "../../protocol/commands.ts";
+import { EphemeralError } from "../../protocol/errors.ts";
+import type { GrantReply, WhyReply } from "../../protocol/pools.ts";
+import { type Answer, type Ask, call, clientFlags } from "../call.ts";
+import type { Arguments, Definitions } from "../definitions.ts";
+import { usageError } from "../failure.ts";
+import { type Paint, table } from "../output.ts";
+import { definePage } from "../page.ts";
+import { readItems } from "../pool-items.ts";
+import { formatDuration } from "../units.ts";
+import { nameOf, whoInWords } from "../who.ts";
+
+const definitions = {
+  action: {
+    type: "positional",
+    required: true,
+    valueHint: "define|add|remove|show|quarantine",
+    description: "define, add, remove, show or quarantine",
+  },
+  pool: { type: "positional", required: true, description: "What the pool is called; 1 to 512 bytes" },
+  item: {
+    type: "positional",
+    required: false,
+    isRepeatable: true,
+    description: "With define and add what it is, with remove and quarantine its number as show tells it",
+  },
+  tag: { type: "string", valueHint: "TAG", isRepeatable: true, description: "A tag for all items that are given" },
+  file: { type: "string", valueHint: "PATH", description: "Items as a JSON list or one a line in JSON; - for stdin" },
+  "json-value": { type: "boolean", description: "Items given as operands are JSON" },
+  reason: { type: "string", valueHint: "TEXT", description: "With quarantine: what is wrong with it; required" },
+  ...clientFlags,
+} as const satisfies Definitions;
+
+type Given = Arguments<typeof definitions>;
+
+export const poolPage = definePage({
+  name: "pool",
+  group: "Turns",
+  summary: "Define the items of a pool, show who has them, take broken ones out",
+  notes: [
+    "define makes the pool of these items, or changes the one there is: items that stay keep their holders, and the same definition again changes nothing. add brings back an item that was quarantined, when it has the same value. remove without items removes the pool; what is held goes when it is released.",
+    'An item is a word; in JSON any value, or {"value":…,"tags":[…]}.',
+    "define, add, remove and quarantine print nothing. With --json: size; of show what ephemeral why tells.",
+  ],
+  examples: [
+    { line: "ephemeral pool define accounts ada bob --tag eu", does: "two accounts, to be had with take" },
+    { line: "ephemeral pool define accounts --file accounts.json", does: "values and tags from a file" },
+    { line: "ephemeral pool show accounts", does: "who has which" },
+    { line: "ephemeral pool quarantine accounts 1 --reason 'password expired'", does: "nobody gets that one" },
+  ],
+  refusedWhen: "there is no such pool or item, an item to quarantine is held, or the name is a lock's or semaphore's",
+  args: definitions,
+  async perform(args) {
+    const perform = actions[args.action];
+    if (perform === undefined) {
+      const wanted = Object.keys(actions).join(", ");
+      throw usageError(
+        `Cannot read ACTION: wanted ${wanted}, got ${JSON.stringify(args.action)}`,
+        "See: ephemeral help pool",
+      );
+    }
+    await perform(args);
+  },
+});
+
+const actions: Readonly<Record<string, (args: Given) => Promise<void>>> = {
+  define: (args) => put("pool.define", args),
+  add: (args) => put("pool.add", args),
+  remove: (args) => {
+    const slots = numbersIn(args);
+    return call(args, async (ask) => {
+      const { size } = await ask({
+        action: "pool.remove",
+        pool: args.pool,
+        slots: slots.length === 0 ? undefined : slots,
+      });
+      return { document: { size } };
+    });
+  },
+  show: (args) =>
+    call(args, async (ask): Promise<Answer> => {
+      const reply = await ask<"why">({ action: "why", pool: args.pool });
+      return { document: reply, text: (paint) => shown(reply, paint) };
+    }),
+  quarantine,
+};
+
+async function put(action: "pool.define" | "pool.add", args: Given): Promise<void> {
+  const words = itemsOf(args);
+  const tags = args.tag?.split(",") ?? [];
+  const items = await readItems({ words, isJson: args["json-value"] === true, file: args.file, tags });
+  // As it is written it reads as a list of items, which is what the vocabulary has.
+  const records = new Encoded(items) as unknown as typeof items;
+  await call(args, async (ask) => {
+    const { size } = await ask<"pool.define" | "pool.add">({ action, pool: args.pool, items: records });
+    return { document: { size } };
+  });
+}
+
+/** Operands behind ACTION and POOL. */
+function itemsOf(args: Given): readonly string[] {
+  return args._.slice(2);
+}
+
+function numbersIn(args: Given): readonly number[] {
+  return itemsOf(args).map((text) => {
+    if (/^\d{1,9}$/.test(text)) return Number(text);
+    throw usageError(`Cannot read ITEM: wanted its number, got ${JSON.stringify(text)}`, "ephemeral pool show has it");
+  });
+}
+
+/** Takes the item as anybody would, to give it back as broken. What is taken on the way to it goes back with this session. */
+async function quarantine(args: Given): Promise<void> {
+  const { pool, reason } = args;
+  const [slot, ...others] = numbersIn(args);
+  if (slot === undefined || others.length > 0)
+    throw usageError("Cannot quarantine: wanted one ITEM, its number", "See: ephemeral pool show POOL");
+  if (!reason) throw usageError("Cannot quarantine: --reason is missing", "Say what is wrong with it: --reason TEXT");
+  await call(args, async (ask) => {
+    const before = await ask<"why">({ action: "why", pool });
+    const grant = await taken(ask, { before, slot });
+    await ask({ action: "quarantine", grant, reason });
+    return { document: { quarantined: slot } };
+  });
+}
+
+/** Takes what is free, lowest first, until it is the item of `slot`; returns the grant's id. */
+async function taken(ask: Ask, { before, slot }: { before: WhyReply; slot: number }): Promise<string> {
+  const { name: pool, size = 0, free = 0 } = before;
+  const cannot = (code: "not_found" | "pool_exhausted", actual: string): EphemeralError =>
+    new EphemeralError(code, `Cannot quarantine item ${slot} of ${JSON.stringify(pool)}: ${actual}`);
+  for (let count = 0; count < free; count++) {
+    const want = { pool, count: 1, match: [], mode: "exclusive", size: undefined } as const;
+    const reply = await ask({ action: "acquire", wants: [want] });
+    const { id, items } = reply.grant as GrantReply; // encoded on the broker's side alone
+    const got = items[0]?.slot ?? slot;
+    if (got === slot) return id;
+    if (got > slot) break;
+  }
+  const holder = before.holders.find((one) => one.item === slot);
+  if (holder !== undefined) throw cannot("pool_exhausted", `it is held by ${nameOf(holder)}, who may quarantine it`);
+  throw cannot("not_found", `it is none of the ${size} items, or is quarantined already`);
+}
+
+function shown(reply: WhyReply, paint: Paint): string {
+  const nowMs = Date.now();
+  const since = (ms: number): string => formatDuration(nowMs - ms);
+  const held = reply.holders.map((holder) => [
+    `${holder.item}`,
+    holder.mode === "shared" ? "shared" : "held",
+    nameOf(holder),
+    since(holder.sinceAtMs),
+    "",
+  ]);
+  const out = reply.quarantined.map((one) => [
+    `${one.item}`,
+    "quarantined",
+    one.label,
+    since(one.sinceAtMs),
+    one.reason,
+  ]);
+  const rows = [...held, ...out].sort(([a], [b]) => Number(a) - Number(b));
+  const header = ["ITEM", "STATE", "BY", "FOR", "REASON"];
+  return `${whoInWords(reply, nowMs)}\n${table(rows, { header, paint })}`;
+}

@@ -1,0 +1,118 @@
+/**
+ * A command that runs in its turn: waits in line, says for whom after a while, runs the command, gives the turn back and ends
+ * as the command ended. The turn hangs on this process's connection, so it is free the moment we are killed, whatever the
+ * command has left running. What kind of turn it is, the caller knows.
+ */
+import { constants } from "node:os";
+import { basename } from "node:path";
+import type { Connection } from "../client/connection.ts";
+import { EphemeralError, type ErrorCode } from "../protocol/errors.ts";
+import { connectionTo } from "./call.ts";
+import type { Ending } from "./child.ts";
+import { findExecutable } from "./executable.ts";
+import { usageError } from "./failure.ts";
+import { printFailure } from "./output.ts";
+import { endBySignal, restoreDefault, SignalInbox, signalsIgnoredAtStart } from "./own-signals.ts";
+import { startReaper } from "./reaper.ts";
+import { markOfTurn } from "./run-mark.ts";
+import { say } from "./say.ts";
+import { type ClientSettings, type Environment, processEnvironment } from "./settings.ts";
+import { supervisedSignals } from "./supervision.ts";
+import { whoInWords } from "./who.ts";
+import { heeded, runWrapped } from "./wrapping.ts";
+
+/** Runs the command with `variables` added to its environment; its stdout goes to `stdout`, or where ours goes. */
+export type Run = (variables: Environment, stdout?: number) => Promise<Ending>;
+
+export interface TurnOptions<Turn> {
+  readonly settings: ClientSettings;
+  /** What is waited for, for `why`. */
+  readonly name: string;
+  /** The program and its arguments, exactly as typed. */
+  readonly command: readonly string[];
+  readonly graceMs: number;
+  /** Our exit status when the turn was not to be had. */
+  readonly conflictStatus: number;
+  readonly wait: (connection: Connection) => Promise<Turn>;
+  /** What is done in the turn. The turn is over when it resolves. */
+  readonly perform: (turn: Turn, run: Run, connection: Connection) => Promise<Ending>;
+}
+
+/** After so long in line we say who is before us. */
+const patienceMs = 5000;
+/** The turn was not to be had: waited in vain, or told that waiting is in vain. */
+const conflicts: ReadonlySet<ErrorCode> = new Set(["timeout", "pool_exhausted", "deadlock"]);
+
+/** Ends this process as the command ended, 127 when there is no such command, 126 when it cannot be run, and with
+ *  `conflictStatus` when it did not come to its turn.
+ *  @throws {EphemeralError} what else the broker refuses; nothing has been run then */
+export async function takeTurn<Turn>(options: TurnOptions<Turn>): Promise<never> {
+  const [name] = options.command;
+  if (name === undefined)
+    throw usageError("Cannot take a turn: there is no command", "Write the command to run behind --");
+  const ignored = signalsIgnoredAtStart();
+  if (ignored.has(constants.signals.SIGCHLD)) restoreDefault(constants.signals.SIGCHLD);
+  const executable = findExecutable(name, processEnvironment.PATH);
+  if (executable.kind === "refused") {
+    say(executable.message);
+    process.exit(executable.status);
+  }
+  try {
+    const ending = await endingOf(options, { path: executable.path, ignored });
+    if (ending.kind === "killed") endBySignal(ending.signal);
+    process.exit(ending.status);
+  } catch (error) {
+    if (!(error instanceof EphemeralError) || !conflicts.has(error.code)) throw error;
+    await printFailure(error, { json: false, environment: processEnvironment });
+    process.exit(options.conflictStatus);
+  }
+}
+
+interface Found {
+  readonly path: string;
+  readonly ignored: ReadonlySet<number>;
+}
+
+async function endingOf<Turn>(options: TurnOptions<Turn>, { path, ignored }: Found): Promise<Ending> {
+  const { settings, command, graceMs } = options;
+  const inbox = new SignalInbox(heeded(supervisedSignals, ignored));
+  const label = processEnvironment.EPHEMERAL_LABEL || `${basename(command[0] ?? "")} (pid ${process.pid})`;
+  const { connection, absence } = connectionTo({ ...settings, label });
+  try {
+    const signalled = inbox.first.then((): undefined => undefined);
+    const waited = patiently(options, connection).then((turn) => ({ turn }));
+    const served = await Promise.race([waited, absence, signalled]);
+    // One that came together with the turn counts all the same.
+    const [signal] = inbox.early;
+    if (signal !== undefined || served === undefined) {
+      waited.catch(() => {});
+      return { kind: "killed", signal: constants.signals[signal ?? "SIGTERM"] };
+    }
+    const run: Run = (variables, stdout) => {
+      const mark = markOfTurn(settings.pipe);
+      // Whoever is next has the turn as soon as we are gone: the command must be gone, too.
+      const reaper = startReaper({ mark: mark.entry, graceMs: 0, searchPath: processEnvironment.PATH });
+      const environment = { ...commandEnvironment(settings), ...variables };
+      const wrapping = { path, command, environment, mark, ignoredSignals: ignored, inbox, graceMs, reaper };
+      return runWrapped(stdout === undefined ? wrapping : { ...wrapping, stdout }).finally(() => reaper?.dismiss());
+    };
+    return await options.perform(served.turn, run, connection);
+  } finally {
+    connection.close();
+  }
+}
+
+/** Waits, and says once for whom. */
+async function patiently<Turn>({ wait, name }: TurnOptions<Turn>, connection: Connection): Promise<Turn> {
+  const timer = setTimeout(() => {
+    const why = connection.call({ command: { action: "why", key: name }, read: (reply) => reply });
+    // When it cannot be told, the wait itself will tell why.
+    why.then((reply) => say(`Waiting for ${whoInWords(reply, Date.now())}`)).catch(() => {});
+  }, patienceMs);
+  return wait(connection).finally(() => clearTimeout(timer));
+}
+
+/** Clients of the command look for EPHEMERAL_SECRET, wherever we had it from. */
+function commandEnvironment({ secret }: ClientSettings): Environment {
+  return secret === undefined ? processEnvironment : { ...processEnvironment, EPHEMERAL_SECRET: secret };
+}
