@@ -136,8 +136,8 @@ export class Queues {
 
   /** Gives back what the session has taken, in the order it had. Its own waits must be over already. */
   endSession({ id }: Caller): void {
-    const jobs = this.#bySession.of(id).toReversed();
-    for (const job of jobs) this.#giveBack(job, { reason: "its session ended" });
+    const jobs = this.#bySession.of(id);
+    for (const job of jobs.toReversed()) this.#giveBack(job, { reason: "its session ended" });
     for (const queue of new Set(jobs.map((job) => job.queue))) this.#serve(queue);
   }
 
