@@ -30,6 +30,7 @@ const loaders: ReadonlyMap<string, () => Promise<Page>> = new Map([
   ["health", async () => (await import("./commands/inspect.ts")).healthPage],
   ["metrics", async () => (await import("./commands/inspect.ts")).metricsPage],
   ["limits", async () => (await import("./commands/limits.ts")).limitsPage],
+  ["doctor", async () => (await import("./commands/doctor.ts")).doctorPage],
   ["completions", async () => (await import("./commands/completions.ts")).completionsPage],
   ["help", async () => (await import("./commands/about.ts")).helpPage],
   ["version", async () => (await import("./commands/about.ts")).versionPage],
