@@ -1,6 +1,6 @@
 /**
  * The README's word: its TypeScript runs as it stands, its tables name what there is, and every variable and file it
- * mentions exists.
+ * mentions exists. Its quick start is tried in package/newcomer.test.ts.
  */
 import { describe, expect, setDefaultTimeout, test } from "bun:test";
 import { existsSync, mkdirSync, symlinkSync } from "node:fs";
@@ -47,7 +47,6 @@ async function runBlock(block: string, pipe: string): Promise<{ status: number; 
 
 describe("README", () => {
   const promised = [
-    { name: "quick start", output: "calls: 1\n" },
     { name: "from a program", output: "calls: 0\n" },
     { name: "an account for each worker", output: "calls: 1\n" },
     { name: "one login for all", output: "calls: 1\n" },
