@@ -63,10 +63,7 @@ export class Deadlocks {
     add(waiter);
     for (let pool = pools.pop(); pool !== undefined; pool = pools.pop()) {
       if (!situation.visit(pool)) continue;
-      for (const other of waitersOf(pool)) {
-        add(other);
-        for (const twin of this.#options.waitersOf(other)) add(twin);
-      }
+      for (const other of waitersOf(pool)) add(other);
       for (const item of pool.items()) {
         for (const grant of item.holders()) for (const other of this.#options.waitersOf(grant)) add(other);
       }

@@ -14,7 +14,7 @@ export class OwnerIndex<Item extends object> {
     const before = this.#byOwner.get(ownerId);
     if (before === undefined) this.#byOwner.set(ownerId, item);
     else if (before instanceof Items) before.add(item);
-    else if (before !== item) this.#byOwner.set(ownerId, new Items([before, item]));
+    else this.#byOwner.set(ownerId, new Items([before, item]));
   }
 
   delete(ownerId: string, item: Item): void {

@@ -77,9 +77,6 @@ export class Pool {
     this.name = name;
     this.kind = "awaited";
     this.#items.length = 0;
-    this.#tags = undefined;
-    this.#vacant = undefined;
-    this.#definition = undefined;
     for (const slots of [this.#everything.slots, this.#free, this.#shareable]) slots.fill(0);
   }
 
@@ -159,12 +156,12 @@ export class Pool {
     return tags.length === 0 ? this.#everything : this.tags.select(tags, (key) => this.lanes.selection(key));
   }
 
-  /** The item of `slot`, when it has been defined or is held. */
+  /** The item of `slot`, when it has been defined or was ever taken. */
   itemAt(slot: number): PoolItem | undefined {
     return this.#items[slot];
   }
 
-  /** Items that have been defined or are held, those that are leaving too. */
+  /** Items that have been defined or were ever taken, those that are leaving too. */
   items(): readonly PoolItem[] {
     return this.#items.filter((item) => item !== undefined);
   }
@@ -204,7 +201,7 @@ export class Pool {
     item.giveBack(grant);
     if (item.isHeld) return;
     this.heldCount -= 1;
-    if (item.isLeaving || this.kind === "made") this.#forget(item.slot);
+    if (item.isLeaving) this.#forget(item.slot);
     this.#settle(item);
   }
 
@@ -225,7 +222,7 @@ export class Pool {
 
   #forget(slot: number): void {
     this.#items[slot] = undefined;
-    if (this.kind !== "made") this.#vacantSlots.give(slot);
+    this.#vacantSlots.give(slot);
   }
 
   #remove(item: PoolItem): void {

@@ -253,6 +253,29 @@ export function poolReasonsContract(create: EngineFactory): void {
       expect(await state(first, second)).toEqual(["accounts/1", "waits"]);
     });
 
+    test("is none when somebody who waits too can be served first, and then release what is wanted", async () => {
+      const { actors } = await three(create);
+      const [home, x, y] = actors;
+      await home.define("p", "ann", "ben");
+      await home.acquire("p", { owner: "home" });
+      await x.acquire(lock("l"), { owner: "X" });
+      await y.acquire("p", { owner: "Y" });
+      await y.acquire(lock("z"));
+      x.wait("p", { owner: "X" });
+      y.wait(lock("z"), { owner: "Y" });
+      expect(await state(home.wait(lock("l"), { owner: "home" }))).toEqual(["waits"]);
+    });
+
+    test("is none behind those who only want to share, too", async () => {
+      const { actors } = await three(create);
+      const [home, x, z] = actors;
+      await home.acquire(lock("a"), { owner: "home" });
+      await z.acquire(lock("db"));
+      x.wait([lock("a"), lock("db", "shared")], { owner: "X" });
+      expect(await state(home.wait(lock("db", "shared"), { owner: "home" }))).toEqual(["waits"]);
+      expect(await home.wait(lock("db"), { owner: "home" })).toMatchObject({ error: "deadlock" });
+    });
+
     test("is none where an item is held by a session that named no owner", async () => {
       const { actors } = await three(create);
       const [one, two] = actors;

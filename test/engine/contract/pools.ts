@@ -161,6 +161,16 @@ export function poolsContract(create: EngineFactory): void {
       expect(await state(waits, later)).toEqual(["accounts/0", "waits"]);
     });
 
+    test("a waiter for items with two tags keeps nobody off those that have one of them", async () => {
+      const { actors } = await four(create);
+      const [alice, bob, carol] = actors;
+      await alice.define("accounts", "ann a b", "ben a", "cat b", "dan b", "eve a");
+      await alice.acquire({ pool: "accounts", match: ["a", "b"] });
+      const both = bob.wait({ pool: "accounts", match: ["a", "b"] });
+      const answers = [["a"], ["b"], []].map((match) => carol.acquire({ pool: "accounts", match }));
+      expect(await state(both, ...answers)).toEqual(["waits", "accounts/1", "accounts/2", "accounts/3"]);
+    });
+
     test("who wants any item comes before a later one with a tag: it takes what comes first", async () => {
       const { actors } = await four(create);
       const [alice, bob, carol] = actors;
@@ -276,6 +286,17 @@ export function poolsContract(create: EngineFactory): void {
       await alice.give(again);
       await bob.acquire({ pool: "accounts", count: 1 });
       expect(got(await alice.acquire("accounts", { prefersLast: true }))).toBe("accounts/2");
+    });
+
+    test("what a session had last is forgotten with it", async () => {
+      const { actors } = await four(create);
+      const [alice, bob] = actors;
+      await alice.define("accounts", "ann", "ben");
+      await bob.acquire("accounts");
+      expect(got(await alice.acquire("accounts", { prefersLast: true }))).toBe("accounts/1");
+      await alice.end();
+      await bob.end();
+      expect(got(await alice.acquire("accounts", { prefersLast: true }))).toBe("accounts/0");
     });
 
     test("a ttl ends a grant at its deadline, counted from when it was granted; a renewal moves it", async () => {
