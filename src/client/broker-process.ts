@@ -8,7 +8,21 @@ import { exportPipe, readLauncherEnvironment, withdrawPipe } from "./environment
 import { findRuntime, machineSources } from "./runtime.ts";
 
 export type { BrokerOptions } from "./broker-options.ts";
-export type { ClientOptions, Watch, WatchEvent, WatchOptions } from "./client.ts";
+export type {
+  AcquireOptions,
+  ClientOptions,
+  Grant,
+  LockOptions,
+  PoolHandle,
+  PoolItem,
+  SeatOptions,
+  Want,
+  Wants,
+  Watch,
+  WatchEvent,
+  WatchOptions,
+  WhyReply,
+} from "./client.ts";
 export { Client, EphemeralError } from "./client.ts";
 export type {
   GetOptions,
