@@ -17,10 +17,23 @@ import type { Watch, WatchEvent, Watches, WatchOptions } from "./watches.ts";
 export type { ClientCodec } from "../protocol/codec.ts";
 export { EphemeralError } from "../protocol/errors.ts";
 export type { WhyReply } from "../protocol/pools.ts";
-export type { AcquireOptions, LockOptions, PoolItem, SeatOptions, Want } from "./command-options.ts";
+export type { LimitGrant, QueueCounts, QueueInfo } from "../protocol/sharing.ts";
+export type {
+  AcquireOptions,
+  BarrierOptions,
+  LimitOptions,
+  LockOptions,
+  PoolItem,
+  QueueItem,
+  QueueOptions,
+  SeatOptions,
+  Want,
+} from "./command-options.ts";
 export type { Grant } from "./grant.ts";
 export type { LostHold } from "./holds.ts";
+export type { Job, NackOptions } from "./job.ts";
 export type { ClientOptions } from "./options.ts";
+export type { Queue } from "./sharing.ts";
 export type { PoolHandle, Wants } from "./turns.ts";
 export type { Watch, WatchEvent, WatchOptions } from "./watches.ts";
 

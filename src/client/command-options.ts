@@ -92,3 +92,35 @@ export interface Want {
   /** Makes it on first use, with so many seats: 1 for a lock. */
   readonly size?: number | undefined;
 }
+
+export interface LimitOptions extends WaitOptions {
+  /** So much in any `windowMs` milliseconds: 1 to 10,000. */
+  readonly limit: number;
+  readonly windowMs: number;
+  /** What this takes of it; 1 unless told. */
+  readonly cost?: number | undefined;
+}
+
+export interface BarrierOptions extends WaitOptions {
+  /** Only says that this process will come. */
+  readonly join?: boolean | undefined;
+}
+
+/** How jobs are taken. */
+export interface QueueOptions extends WaitOptions {
+  /** Milliseconds after which a job goes back to the queue should this process hang; renewed by itself while it does not.
+   *  Without it, it goes back when this process dies. */
+  readonly ackMs?: number | undefined;
+}
+
+/** A job to push. A text is its own id and its own data. */
+export type QueueItem<Data = unknown> =
+  | string
+  | {
+      /** Pushed again, it counts once. Without one every push is a new job. */
+      readonly id?: string | undefined;
+      /** JSON or a `Uint8Array`. */
+      readonly data: Data;
+      /** Higher ones are done first; 0 unless told, −1000 to 1000. */
+      readonly priority?: number | undefined;
+    };

@@ -4,6 +4,7 @@
  */
 import type { Hold, Reply } from "../protocol/commands.ts";
 import type { GrantReply } from "../protocol/pools.ts";
+import type { TakenJob } from "../protocol/sharing.ts";
 import type { Outgoing } from "./call.ts";
 
 /** A hold that is gone though nobody released it. */
@@ -18,7 +19,7 @@ export interface LostHold {
 }
 
 /** What is given back where nobody knows of it. */
-export type Grant = Extract<Hold, { readonly kind: "lease" | "once" | "grant" }>;
+export type Grant = Extract<Hold, { readonly kind: "lease" | "once" | "grant" | "job" }>;
 
 interface Held {
   readonly hold: Hold;
@@ -70,6 +71,9 @@ export class Holds {
     } else if (command.action === "once.resolve" || command.action === "once.reject") {
       const { key: id, fence } = command;
       if (this.has({ kind: "once", id, fence })) this.#delete("", `once ${id}`);
+    } else if (command.action === "queue.ack" || command.action === "queue.nack") {
+      const { queue: id, job, fence } = command;
+      if (this.has({ kind: "job", id, job, fence })) this.#delete("", `job ${id} ${job}`);
     } else if (command.action === "set" || command.action === "del") {
       if (this.#size > 0) this.#delete("", `key ${command.key}`);
       if (command.action === "del" || command.scope !== "session" || reply === undefined) return;
@@ -120,8 +124,8 @@ function workerOf(hold: Hold): string {
   return hold.kind === "lease" ? hold.workerId : "";
 }
 
-function nameOf({ kind, id }: Hold): string {
-  return `${kind} ${id}`;
+function nameOf(hold: Hold): string {
+  return `${hold.kind} ${hold.id}${hold.kind === "job" ? ` ${hold.job}` : ""}`;
 }
 
 function fenceOf(hold: Hold): number {
@@ -130,6 +134,10 @@ function fenceOf(hold: Hold): number {
 
 /** What a good reply to `command` gives to hold. */
 export function grantOf(command: Outgoing, reply: object): Grant | undefined {
+  if (command.action === "queue.take") {
+    const [job] = (reply as { readonly jobs: readonly TakenJob[] }).jobs; // our queues take one at a time
+    return job && { kind: "job", id: command.queue, job: job.id, fence: job.fence };
+  }
   // Where there is neither, nothing is granted.
   const { fence, grant } = reply as { readonly fence?: number; readonly grant?: GrantReply };
   if (grant !== undefined) return { ...grant, kind: "grant" };
@@ -139,13 +147,17 @@ export function grantOf(command: Outgoing, reply: object): Grant | undefined {
 }
 
 export function isGrant(hold: Hold): hold is Grant {
-  return hold.kind === "lease" || hold.kind === "once" || hold.kind === "grant";
+  return hold.kind !== "key" && hold.kind !== "barrier";
 }
 
 /** Whether `command` asks for `hold`, or ends it: whoever finds it unexpectedly leaves it to that command. */
 export function isAbout(command: Outgoing, hold: Hold): boolean {
   if (hold.kind === "grant") return command.action === "release" && command.grant === hold.id;
   if (hold.kind === "once") return command.action === "once" && command.key === hold.id;
+  if (hold.kind === "job") {
+    const isEnding = command.action === "queue.ack" || command.action === "queue.nack";
+    return isEnding && command.queue === hold.id && command.fence === hold.fence;
+  }
   if (hold.kind !== "lease") return false;
   if (command.action === "lease") return command.workerId === hold.workerId && command.key === hold.id;
   if (command.action !== "release" || command.workerId !== hold.workerId) return false;
@@ -157,5 +169,9 @@ export function undoOf(grant: Grant): Outgoing {
   if (grant.kind === "lease") return { action: "release", workerId: grant.workerId, key: grant.id };
   if (grant.kind === "grant") return { action: "release", grant: grant.id };
   const reason = "its caller has gone";
+  if (grant.kind === "job") {
+    const { id: queue, job, fence } = grant;
+    return { action: "queue.nack", queue, job, fence, delayMs: undefined, reason, pass: true };
+  }
   return { action: "once.reject", key: grant.id, fence: grant.fence, reason, cacheMs: undefined, pass: true };
 }

@@ -15,4 +15,8 @@ export const reads: ReadonlySet<CommandName> = new Set([
   "metrics",
   "ps",
   "why",
+  "queue.info",
+  "queue.close",
+  // What was taken and nobody was told of goes back with its session, or is given back when that goes on.
+  "queue.take",
 ]);

@@ -29,10 +29,16 @@ const repeatable: ReadonlySet<CommandName> = new Set([
   "once.reject",
   "acquire",
   "renew",
+  "queue.ack",
+  "queue.nack",
+  "queue.renew",
 ]);
 
+/** Commands that end a hold, as its absence shows. */
+const endings: ReadonlySet<CommandName> = new Set(["release", "queue.ack", "queue.nack"]);
+
 export class Resumption {
-  /** What was acquired and not given back, by id. Handles come and go by themselves. */
+  /** What was acquired and not given back, by id; jobs by their fence. Handles come and go by themselves. */
   readonly grants = new Map<string, HeldGrant>();
   readonly #options: ResumptionOptions;
   readonly #holds = new Holds();
@@ -97,10 +103,11 @@ export class Resumption {
     }
     for (const ended of this.#holds.retain(holds)) {
       for (const call of waiting) {
-        if (call.mayHaveRun && call.action === "release" && isAbout(call.command, ended))
+        if (call.mayHaveRun && endings.has(call.action) && isAbout(call.command, ended))
           call.succeed({ released: true });
       }
       if (ended.kind === "grant") this.grants.get(ended.id)?.lose();
+      else if (ended.kind === "job") this.grants.get(`job ${ended.fence}`)?.lose();
     }
     const unexpected = holds.filter((hold): hold is Grant => isGrant(hold) && !this.#isExpected(hold, waiting));
     return unexpected.map(undoOf);

@@ -9,14 +9,16 @@ import type { AcquireOptions, LockOptions, PoolItem, SeatOptions, Want } from ".
 import type { Connection } from "./connection.ts";
 import type { Grant } from "./grant.ts";
 import type { Grants } from "./grants.ts";
+import { Sharing } from "./sharing.ts";
 
 /** Does something with what is held; it is given back when the promise settles. */
 export type Holding<Value, Result> = (grant: Grant<Value>) => Result | Promise<Result>;
 
-export class Turns {
+export class Turns extends Sharing {
   readonly #loaded: () => Promise<Grants>;
 
   constructor(connection: Connection, clock: ClientClock) {
+    super(connection, clock);
     let grants: Promise<Grants> | undefined;
     this.#loaded = () => {
       grants ??= import("./grants.ts").then(({ Grants }) => new Grants(connection, clock));

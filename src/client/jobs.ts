@@ -1,0 +1,118 @@
+/**
+ * What a queue's handle does: pushes jobs in frames the broker takes, and hands them out one by one, each ended by the end
+ * of what is done with it. Loaded with the first call of a queue.
+ */
+import { Encoded } from "../protocol/commands.ts";
+import { EphemeralError } from "../protocol/errors.ts";
+import type { DeadJob, JobInput, QueueCounts, QueueInfo, TakenJob } from "../protocol/sharing.ts";
+import type { ClientClock } from "./client-clock.ts";
+import type { QueueItem, QueueOptions } from "./command-options.ts";
+import type { Connection } from "./connection.ts";
+import { Job } from "./job.ts";
+
+export interface JobsParts {
+  readonly connection: Connection;
+  readonly clock: ClientClock;
+  readonly name: string;
+  readonly options: QueueOptions;
+}
+
+/** Jobs pushed by one command: a frame holds twice as much, whatever their characters take, and one large job behind it. */
+const pushed = { countMax: 5000, lengthMax: 128 * 1024 } as const;
+/** What stands around a job's id and its data. */
+const marginLength = 64;
+
+export class Jobs<Data> {
+  readonly #parts: JobsParts;
+
+  constructor(parts: JobsParts) {
+    this.#parts = parts;
+  }
+
+  async push(items: Iterable<QueueItem<Data>>, closes?: boolean): Promise<number> {
+    let counts: Promise<number>[] = [];
+    let records: JobInput[] = [];
+    let length = 0;
+    for (const item of items) {
+      if (records.length === pushed.countMax || length > pushed.lengthMax) {
+        counts.push(this.#push(records, undefined));
+        [records, length] = [[], 0];
+      }
+      const { record, size } = this.#recordOf(item);
+      records.push(record);
+      length += size;
+    }
+    counts = [...counts, this.#push(records, closes)];
+    return (await Promise.all(counts)).reduce((sum, count) => sum + count, 0);
+  }
+
+  close(): Promise<QueueCounts> {
+    const { connection, name: queue } = this.#parts;
+    return connection.call({ command: { action: "queue.close", queue }, read: countsOf });
+  }
+
+  info(): Promise<QueueInfo> {
+    const { connection, name: queue } = this.#parts;
+    return connection.call({
+      command: { action: "queue.info", queue },
+      read: (reply) => {
+        // Only the broker's own side of it is encoded already.
+        const dead = reply.deadJobs as readonly DeadJob[];
+        const deadJobs = dead.map((job) => ({ ...job, data: connection.codec.fromMember(job.data) }));
+        return { ...countsOf(reply), waiting: reply.waiting, deadJobs };
+      },
+    });
+  }
+
+  /** Every job this client gets, until there are no more. */
+  async *all(): AsyncGenerator<Job<Data>, void, undefined> {
+    for (let job = await this.#take(); job !== undefined; job = await this.#take()) {
+      let isLeft = true;
+      try {
+        yield job;
+        isLeft = false;
+      } finally {
+        // What its caller has done about it already stands.
+        await (isLeft ? job.nack({ reason: "its worker left the loop" }) : job.ack());
+      }
+    }
+  }
+
+  /** Undefined when there is none and none can come. */
+  #take(): Promise<Job<Data> | undefined> {
+    const { connection, clock, name: queue, options } = this.#parts;
+    const { ackMs, waitMs = -1, signal } = options;
+    return connection.call({
+      command: { action: "queue.take", queue, count: 1, ackMs },
+      read: (reply) => {
+        // Only the broker's own side of it is encoded already.
+        const [taken] = reply.jobs as readonly TakenJob[];
+        return taken && new Job<Data>({ connection, clock, queue, taken, ackMs });
+      },
+      waitMs,
+      signal,
+    });
+  }
+
+  #push(records: readonly JobInput[], closes: boolean | undefined): Promise<number> {
+    const { connection, name: queue } = this.#parts;
+    // As it is written it reads as a list of jobs, which is what the vocabulary has.
+    const items = new Encoded(records) as unknown as readonly JobInput[];
+    return connection.call({ command: { action: "queue.push", queue, items, closes }, read: ({ count }) => count });
+  }
+
+  #recordOf(item: QueueItem<Data>): { readonly record: JobInput; readonly size: number } {
+    const { id, data, priority } = typeof item === "string" ? { id: item, data: item, priority: undefined } : item;
+    if (data === undefined) {
+      const actual = "wanted texts or jobs { data, id?, priority? }, got one without data";
+      throw new EphemeralError("bad_command", `Cannot push to queue ${JSON.stringify(this.#parts.name)}: ${actual}`);
+    }
+    const member = this.#parts.connection.codec.toMember(data);
+    const size = member instanceof Encoded ? member.data.length : 0;
+    return { record: { id, data: member, priority }, size: size + (id?.length ?? 0) + marginLength };
+  }
+}
+
+function countsOf({ depth, inFlight, dead, done, closed }: QueueCounts): QueueCounts {
+  return { depth, inFlight, dead, done, closed };
+}
