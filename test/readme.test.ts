@@ -52,6 +52,7 @@ describe("README", () => {
     { name: "one login for all", output: "calls: 1\n" },
     { name: "at most five calls", output: "API call in seat 0\ncalls: 1\n" },
     { name: "costly set-up", output: "calls: 1\n" },
+    { name: "turns", output: "as ada\ncalls: 3\n" },
     { name: "set and get", output: "calls: 0\n" },
     { name: "a watch", output: "set\ncalls: 0\n" },
     { name: "a cut connection", output: "calls: 0\n" },

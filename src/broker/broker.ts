@@ -1,27 +1,15 @@
 /**
- * The broker: wires the parts and owns their life, running → draining → stopped.
+ * The broker with its door, a unix socket in a directory of its own, and its life: running → draining → stopped.
  * Knows nothing of argv, of the environment or of the command that runs beside it.
  */
-import { type Clock, elapsedMs, systemClock } from "../engine/clock.ts";
-import { MemoryEngine } from "../engine/memory/memory-engine.ts";
-import { fromMessagePack, msgpackCodec } from "../msgpack/codec.ts";
-import { closeCodes } from "../protocol/errors.ts";
-import { jsonCodec } from "../protocol/json.ts";
-import { SecretAuthentication } from "./auth.ts";
+import { type Clock, systemClock } from "../engine/clock.ts";
 import { BrokerLog } from "./broker-log.ts";
-import { Collector } from "./collector.ts";
-import { type CommandParts, commandTable } from "./command-table.ts";
 import type { BrokerConfig } from "./config.ts";
-import { Connections } from "./connections.ts";
-import { Dispatcher } from "./dispatcher.ts";
-import { type EndReason, Lifetime } from "./lifetime.ts";
+import { assembleBroker } from "./core.ts";
+import type { EndReason } from "./lifetime.ts";
 import { listenOnPipe } from "./pipe-listener.ts";
 import { randomHex } from "./random-hex.ts";
 import { claimRunDirectory, sweepRunDirectories } from "./run-directory.ts";
-import { Sessions } from "./sessions.ts";
-import { Turns } from "./turns.ts";
-import { brokerVersion } from "./version.ts";
-import { Watches } from "./watches.ts";
 
 export interface RunningBroker {
   /** Path of the unix socket, ready to be dialled. */
@@ -40,8 +28,6 @@ export interface RunningBroker {
 }
 
 const directoryNameBytes = 6;
-const epochBytes = 8;
-const codecs = { json: jsonCodec(fromMessagePack), msgpack: msgpackCodec };
 
 /** What is the process's and not the broker's. */
 export interface StartParts {
@@ -60,57 +46,29 @@ export async function startBroker(
   config: BrokerConfig,
   { clock = systemClock, collect = collectNow }: StartParts = {},
 ): Promise<RunningBroker> {
-  const { limits, secret, runRoot, log } = config;
+  const { runRoot } = config;
   sweepRunDirectories(runRoot);
   const directory = claimRunDirectory(runRoot, config.name ?? randomHex(directoryNameBytes));
-  const engine = new MemoryEngine({ clock, limits });
-  const lifetime = new Lifetime({ clock, idleTimeoutMs: config.idleTimeoutMs, draining: () => brokerLog.draining() });
-  const sessions = new Sessions({ engine, clock, log, ended: (session) => lifetime.sessionEnded(session) });
-  const watches = new Watches({ engine, limits });
-  const authentication =
-    secret === undefined ? undefined : new SecretAuthentication({ secret, endpoint: directory.pipe });
-  const about = { version: brokerVersion, epoch: randomHex(epochBytes), startedAtMs: clock.nowMs() };
-
-  const shared = { clock, sessions, watches, authentication };
-  const parts: CommandParts = {
-    ...shared,
-    engine,
-    config,
-    lifetime,
-    compression: { sets: 0, beforeBytes: 0, afterBytes: 0 },
-    about,
-    dispatcher: () => dispatcher,
-    connections: () => connections,
-  };
-  const dispatcher = new Dispatcher({
-    table: commandTable(parts),
-    log,
-    isDraining: () => lifetime.state !== "running",
-  });
-  const countChanged = (open: number): void => lifetime.connectionsOpen(open);
-  const turns = new Turns({ elapsedMs, defer: setImmediate });
-  const collector = new Collector({ clock, collect });
-  const connections = new Connections({ ...shared, turns, collector, limits, codecs, dispatcher, log, countChanged });
+  const { pipe } = directory;
+  const core = assembleBroker({ config, endpoint: pipe, clock, collect, draining: () => brokerLog.draining() });
   const listener = listenOnPipe({
-    pipe: directory.pipe,
-    connect: (socket, peer) => connections.open(socket, { door: "pipe", pid: peer.pid }),
+    pipe,
+    connect: (socket, peer) => core.connections.open(socket, { door: "pipe", pid: peer.pid }),
   });
 
-  const brokerLog = new BrokerLog({ config, clock, engine, sessions, connections, about });
-  brokerLog.started(directory.pipe);
+  const brokerLog = new BrokerLog({ config, clock, ...core });
+  brokerLog.started(pipe);
 
   return {
-    pipe: directory.pipe,
+    pipe,
     directory: directory.path,
     claim: directory.claim,
-    endAsked: lifetime.endAsked,
-    drain: (graceMs) => lifetime.drain(graceMs),
+    endAsked: core.lifetime.endAsked,
+    drain: (graceMs) => core.lifetime.drain(graceMs),
     async stop() {
-      lifetime.stop();
-      connections.closeAll(closeCodes.shutdown, "the broker ends");
+      const stopped = core.stop();
       listener.stop();
-      sessions.endAll();
-      await engine.close();
+      await stopped;
       directory.release();
       await brokerLog.stopped();
     },

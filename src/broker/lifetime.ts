@@ -2,7 +2,9 @@
  * How long the broker lives: who joined its run, how long nobody has been connected, who asked it to end, and the wait for
  * the joiners once it is about to. Ends nothing itself: whoever started the broker is told, and stops it.
  */
+
 import type { CancelAlarm, Clock } from "../engine/clock.ts";
+import { deferred } from "../engine/deferred.ts";
 import { type BrokerEvent, type BrokerState, nextBrokerState } from "./broker-state.ts";
 import type { Session } from "./session.ts";
 
@@ -19,7 +21,7 @@ export interface LifetimeOptions {
 
 export class Lifetime {
   readonly #options: LifetimeOptions;
-  readonly #endAsked = Promise.withResolvers<EndReason>();
+  readonly #endAsked = deferred<EndReason>();
   /** Ids of the sessions that joined. */
   readonly #joiners = new Set<string>();
   /** What waits for the joiners to have gone. */
@@ -76,7 +78,7 @@ export class Lifetime {
     this.#advance("drain");
     if (this.#joiners.size === 0 || this.#state === "stopped") return;
     const { clock } = this.#options;
-    const { promise, resolve } = Promise.withResolvers<void>();
+    const { promise, resolve } = deferred<void>();
     this.#drained.add(resolve);
     const cancelGrace = clock.schedule(clock.nowMs() + graceMs, resolve);
     await promise;

@@ -74,7 +74,8 @@ export function clientSettings(pipe: string | undefined, options: ClientOptions)
       "Cannot make a client: no pipe was given and EPHEMERAL_PIPE is not set. Run under a broker: ephemeral start -- <command>",
     );
   }
-  const secret = options.secret ?? environment.secret;
+  // The environment's is that of the broker the environment names.
+  const secret = options.secret ?? (options.dial === undefined ? environment.secret : undefined);
   if (secret === "") {
     throw new EphemeralError("bad_command", "Cannot make a client: the secret is empty; give one or leave it out");
   }

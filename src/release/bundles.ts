@@ -8,7 +8,13 @@ import { tmpdir } from "node:os";
 import { join, relative } from "node:path";
 
 /** The library, and what stands in it for the entry that needs Bun. */
-const library = ["client/broker-process.ts", "client/client.ts", "client/no-embedding.ts", "msgpack/client-codec.ts"];
+const library = [
+  "client/broker-process.ts",
+  "client/client.ts",
+  "client/no-embedding.ts",
+  "msgpack/client-codec.ts",
+  "local/local.ts",
+];
 /** What holds a broker. */
 const program = ["cli/main.ts", "broker/embedded.ts"];
 

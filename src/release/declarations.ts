@@ -6,7 +6,7 @@ import { mkdtempSync, rmSync } from "node:fs";
 import { tmpdir } from "node:os";
 import { dirname, join, relative } from "node:path";
 
-const entries = ["client/broker-process", "client/client", "msgpack/client-codec", "broker/embedded"];
+const entries = ["client/broker-process", "client/client", "msgpack/client-codec", "local/local", "broker/embedded"];
 
 export interface DeclarationOptions {
   /** The repository. */

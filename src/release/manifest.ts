@@ -34,6 +34,7 @@ export function packageManifest({ name, version, description, license }: Program
       ".": both("client/broker-process"),
       "./client": both("client/client"),
       "./msgpack": both("msgpack/client-codec"),
+      "./local": both("local/local"),
       // Bun can `require` an ES module.
       "./broker": {
         import: {

@@ -29,7 +29,7 @@ const layers: Readonly<Record<string, Layer>> = {
   engine: { folders: ["protocol"], packages: /(?!)/ },
   broker: { folders: ["engine", "protocol", "msgpack"] },
   client: { folders: ["protocol"], packages: /^node:/ },
-  local: { folders: ["client", "engine", "protocol"] },
+  local: { folders: ["client", "broker", "engine", "protocol"] },
   integrations: { folders: ["client", "protocol"] },
   cli: { folders: ["broker", "client", "protocol"] },
   release: { folders: [] },

@@ -3,8 +3,10 @@
  * `Waits` is the one register of an engine; each part that makes callers wait has its own `WaitQueues` in it, a namespace
  * with its types. Decides when a wait is over, never who is served: that is its owner's part.
  */
+
 import { EphemeralError } from "../../protocol/errors.ts";
 import type { Limits } from "../../protocol/limits.ts";
+import { deferred } from "../deferred.ts";
 import type { Caller, WaitHandle, WaitInfo, Waiting } from "../engine.ts";
 import { Expiring, type ExpiryHeap } from "./expiry-heap.ts";
 import { OwnerIndex } from "./owner-index.ts";
@@ -182,7 +184,7 @@ export class Wait<Request, Answer> extends Expiring {
     this.#action = arrival.action;
     this.#handle = arrival.waiting.handle;
     this.#queues = arrival.queues;
-    const { promise, resolve, reject } = Promise.withResolvers<Answer>();
+    const { promise, resolve, reject } = deferred<Answer>();
     this.answer = promise;
     this.#resolve = resolve;
     this.#reject = reject;

@@ -1,0 +1,90 @@
+/**
+ * A broker without a door: the parts that take bytes and answer bytes, wired to each other. Whoever has a way to bring bytes
+ * (`broker.ts` a socket, `src/local` the same process) opens connections here. Knows no path, no process and no time of its
+ * own.
+ */
+import { type Clock, elapsedMs } from "../engine/clock.ts";
+import { MemoryEngine } from "../engine/memory/memory-engine.ts";
+import { fromMessagePack, msgpackCodec } from "../msgpack/codec.ts";
+import { closeCodes } from "../protocol/errors.ts";
+import { jsonCodec } from "../protocol/json.ts";
+import { SecretAuthentication } from "./auth.ts";
+import { Collector } from "./collector.ts";
+import { type CommandParts, commandTable } from "./command-table.ts";
+import type { BrokerConfig } from "./config.ts";
+import { Connections } from "./connections.ts";
+import { Dispatcher } from "./dispatcher.ts";
+import { Lifetime } from "./lifetime.ts";
+import { randomHex } from "./random-hex.ts";
+import { Sessions } from "./sessions.ts";
+import { Turns } from "./turns.ts";
+import { brokerVersion } from "./version.ts";
+import { Watches } from "./watches.ts";
+
+export interface CoreOptions {
+  readonly config: BrokerConfig;
+  /** The address as clients dial it: proofs are made over it. */
+  readonly endpoint: string;
+  readonly clock: Clock;
+  /** Has the runtime collect, now. */
+  readonly collect: () => void;
+  /** Told when the broker is about to end. */
+  readonly draining: () => void;
+}
+
+export interface BrokerCore {
+  readonly engine: MemoryEngine;
+  readonly lifetime: Lifetime;
+  readonly sessions: Sessions;
+  readonly connections: Connections;
+  readonly about: CommandParts["about"];
+  /** Closes every connection, ends every session and drops all state. */
+  stop(): Promise<void>;
+}
+
+const epochBytes = 8;
+const codecs = { json: jsonCodec(fromMessagePack), msgpack: msgpackCodec };
+
+export function assembleBroker({ config, endpoint, clock, collect, draining }: CoreOptions): BrokerCore {
+  const { limits, secret, log } = config;
+  const engine = new MemoryEngine({ clock, limits });
+  const lifetime = new Lifetime({ clock, idleTimeoutMs: config.idleTimeoutMs, draining });
+  const sessions = new Sessions({ engine, clock, log, ended: (session) => lifetime.sessionEnded(session) });
+  const watches = new Watches({ engine, limits });
+  const authentication = secret === undefined ? undefined : new SecretAuthentication({ secret, endpoint });
+  const about = { version: brokerVersion, epoch: randomHex(epochBytes), startedAtMs: clock.nowMs() };
+
+  const shared = { clock, sessions, watches, authentication };
+  const parts: CommandParts = {
+    ...shared,
+    engine,
+    config,
+    lifetime,
+    compression: { sets: 0, beforeBytes: 0, afterBytes: 0 },
+    about,
+    dispatcher: () => dispatcher,
+    connections: () => connections,
+  };
+  const dispatcher = new Dispatcher({
+    table: commandTable(parts),
+    log,
+    isDraining: () => lifetime.state !== "running",
+  });
+  const countChanged = (open: number): void => lifetime.connectionsOpen(open);
+  const turns = new Turns({ elapsedMs, defer: setImmediate });
+  const collector = new Collector({ clock, collect });
+  const connections = new Connections({ ...shared, turns, collector, limits, codecs, dispatcher, log, countChanged });
+  return {
+    engine,
+    lifetime,
+    sessions,
+    connections,
+    about,
+    async stop() {
+      lifetime.stop();
+      connections.closeAll(closeCodes.shutdown, "the broker ends");
+      sessions.endAll();
+      await engine.close();
+    },
+  };
+}
