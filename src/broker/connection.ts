@@ -8,7 +8,7 @@ import type { Command, CommandName } from "../protocol/commands.ts";
 import { closeCodes } from "../protocol/errors.ts";
 import { badFramesInARowMax, type Limits } from "../protocol/limits.ts";
 import { parseCommand, readCommandId } from "../protocol/parse.ts";
-import type { Overflow, Push } from "../protocol/pushes.ts";
+import type { Push } from "../protocol/pushes.ts";
 import { Admission } from "./admission.ts";
 import type { SecretAuthentication } from "./auth.ts";
 import { CommandsInFlight } from "./commands-in-flight.ts";
@@ -17,10 +17,11 @@ import { Inbox } from "./inbox.ts";
 import { Invocation } from "./invocation.ts";
 import type { Log } from "./log.ts";
 import { Outbox } from "./outbox.ts";
-import { PushStream } from "./push-stream.ts";
+import type { PushStream } from "./push-stream.ts";
 import type { Session } from "./session.ts";
 import type { Carrier } from "./sessions.ts";
 import type { Socket } from "./socket.ts";
+import { type StreamOptions, Streams } from "./streams.ts";
 import type { Tally } from "./tally.ts";
 import type { Turns } from "./turns.ts";
 
@@ -51,14 +52,13 @@ export class Connection implements Carrier {
   readonly #outbox: Outbox;
   readonly #inbox: Inbox;
   readonly #commands: CommandsInFlight;
-  /** Subscriptions whose reader is behind. */
-  readonly #behind = new Set<PushStream>();
+  readonly #streams: Streams;
   #state: "open" | "paused" | "closing" | "closed" = "open";
   #cancelStallAlarm: CancelAlarm | undefined;
   #receivedBytes = 0;
   #commandsRead = 0;
   #hasWorked = false;
-  #hasStreams = false;
+  #hasPeerEnded = false;
   #badFramesInARow = 0;
 
   constructor(parts: ConnectionParts, peer: { readonly socket: Socket; readonly session: Session }) {
@@ -70,17 +70,31 @@ export class Connection implements Carrier {
     this.admission = new Admission(parts.authentication);
     this.openedAtMs = parts.clock.nowMs();
     this.#commands = this.#openCommands();
+    this.#streams = this.#openStreams();
+  }
+
+  #openStreams(): Streams {
+    const { limits, log } = this.#parts;
+    return new Streams({
+      outbox: this.#outbox,
+      limits,
+      encode: (push) => this.codec.encode(push),
+      isOver: () => this.#state === "closing" || this.#state === "closed",
+      close: () => queueMicrotask(() => this.close(closeCodes.slow, "pushes were not read in time")),
+      fellBehind: () => log?.warning("reader is behind", { session: this.#session.id }),
+    });
   }
 
   #openInbox(): Inbox {
-    const { limits, turns, dispatcher } = this.#parts;
+    const { limits, dispatcher } = this.#parts;
     return new Inbox({
       frameBytesMax: limits.frameBytesMax,
-      turns,
+      turns: this.#parts.turns,
       socket: this.#socket,
       isStopped: () => this.#state !== "open",
       frame: (frame) => this.#receiveFrame(frame),
       goOn: () => this.#commands.goOn(),
+      workedOff: () => this.#endWithPeer(),
       failed: (error) => {
         this.#say(dispatcher.refusal(error, { id: undefined }));
         this.close(closeCodes.badRequest, "a frame could not be read");
@@ -148,8 +162,20 @@ export class Connection implements Carrier {
   drained(): void {
     const unsentBytes = this.#outbox.flush();
     if (this.#outbox.isBroken || (this.#state === "closing" && unsentBytes === 0)) this.#end();
-    for (const stream of this.#behind) if (stream.drained()) this.#behind.delete(stream);
+    this.#streams.drained();
     if (this.#state === "paused" && unsentBytes <= this.#parts.limits.outboxBytesMax) this.#resume();
+  }
+
+  /** The peer says nothing more: it has died, which the next write tells, or has closed its half and still reads. What it said
+   *  before is worked off and what we said to it leaves, and that is the end. */
+  peerEnded(): void {
+    this.#hasPeerEnded = true;
+    this.#endWithPeer();
+  }
+
+  #endWithPeer(): void {
+    if (!this.#hasPeerEnded || this.#state === "closed" || this.#state === "closing" || !this.#inbox.isEmpty) return;
+    this.#finish();
   }
 
   /** The socket is gone: waits leave their queues and the session ends, now. */
@@ -158,7 +184,7 @@ export class Connection implements Carrier {
     this.#state = "closed";
     this.#cancelStallAlarm?.();
     this.#inbox.close();
-    this.#behind.clear();
+    this.#streams.clear();
     this.#outbox.clear();
     this.#commands.endAll();
     this.#parts.disconnected(this);
@@ -168,11 +194,16 @@ export class Connection implements Carrier {
   close(code: number, reason: string): void {
     if (this.#state === "closing" || this.#state === "closed") return;
     this.closing = { code, reason };
-    if (!this.session.isAnonymous || this.#hasStreams) this.push({ push: "closing", code, reason });
+    if (!this.session.isAnonymous || this.#streams.areOpened) this.push({ push: "closing", code, reason });
+    this.#finish();
+  }
+
+  /** Begins nothing more, and ends once what was said has left. */
+  #finish(): void {
     this.#state = "closing";
     this.#commands.endAll();
     this.#inbox.close();
-    if (this.#outbox.flush() === 0) this.#end();
+    if (this.#outbox.flush() === 0 || this.#outbox.isBroken) this.#end();
     else this.#armStallAlarm();
   }
 
@@ -180,35 +211,9 @@ export class Connection implements Carrier {
     if (this.#state !== "closed") this.#outbox.enqueue(this.codec.encode(push));
   }
 
-  /** A way for the pushes of one subscription, with what is done when this reader is slow. It may be used in the middle of a
-   *  command of another connection, so closing waits for the end of this turn. */
-  openStream(options: { readonly overflow: Overflow; readonly gap: (dropped: number) => Push }): PushStream {
-    const stream: PushStream = new PushStream({
-      overflow: options.overflow,
-      offer: (frame) => this.#offer(frame),
-      close: () => queueMicrotask(() => this.close(closeCodes.slow, "pushes were not read in time")),
-      gapFrame: (dropped) => this.codec.encode(options.gap(dropped)),
-      behind: () => this.#fellBehind(stream),
-      latestMax: this.#parts.limits.latestKeysMax,
-    });
-    this.#hasStreams = true;
-    return stream;
-  }
-
-  #fellBehind(stream: PushStream): void {
-    if (this.#behind.size === 0) this.#parts.log?.warning("reader is behind", { session: this.#session.id });
-    this.#behind.add(stream);
-  }
-
-  #offer(frame: string | Uint8Array): boolean {
-    if (this.#state === "closing" || this.#state === "closed") return true;
-    const { outboxBytesMax } = this.#parts.limits;
-    const frameBytesAtMost = typeof frame === "string" ? frame.length * 3 : frame.length;
-    if (this.#outbox.bytesAtMost + frameBytesAtMost > outboxBytesMax) {
-      if (this.#outbox.flush() + frameBytesAtMost > outboxBytesMax) return false;
-    }
-    this.#outbox.enqueue(frame);
-    return true;
+  /** A way for the pushes of one subscription, with what is done when this reader is slow. */
+  openStream(options: StreamOptions): PushStream {
+    return this.#streams.open(options);
   }
 
   /** Takes the wait of command `target` out of its queue. False when it was answered already. */
@@ -239,13 +244,11 @@ export class Connection implements Carrier {
       return;
     }
     this.#commandsRead++;
-    if (!this.#hasWorked && command.action !== "hello" && command.action !== "challenge") this.#beginWork();
+    if (!this.#hasWorked && command.action !== "hello" && command.action !== "challenge") {
+      this.#hasWorked = true;
+      this.session.confirmSecret();
+    }
     this.#commands.run(command, { invocation: new Invocation(this, this.admission.admits(frame)), frame });
-  }
-
-  #beginWork(): void {
-    this.#hasWorked = true;
-    this.session.confirmSecret();
   }
 
   #answer(id: number | undefined, reply: object): void {

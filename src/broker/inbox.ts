@@ -17,6 +17,8 @@ export interface InboxOptions {
   readonly frame: (frame: Uint8Array) => void;
   /** What was begun before may go on, ahead of what came later. */
   readonly goOn: () => void;
+  /** Everything that has come is worked off. */
+  readonly workedOff: () => void;
   /** The stream cannot be read any further. */
   readonly failed: (error: unknown) => void;
 }
@@ -61,6 +63,11 @@ export class Inbox {
     if (this.#isReading) this.#workOff();
   }
 
+  /** Whether everything that has come is worked off. */
+  get isEmpty(): boolean {
+    return this.#isReading && this.#held.length === 0;
+  }
+
   /** Forgets what is held and takes nothing from now on. */
   close(): void {
     this.#state = "closed";
@@ -82,7 +89,9 @@ export class Inbox {
     const held = this.#held;
     this.#held = [];
     for (const bytes of held) this.#take(bytes);
-    if (this.#isReading) this.#options.socket.resume();
+    if (!this.#isReading) return;
+    this.#options.socket.resume();
+    this.#options.workedOff();
   }
 
   #take(chunk: Uint8Array): void {

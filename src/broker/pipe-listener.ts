@@ -33,12 +33,13 @@ export function listenOnPipe(options: PipeListenerOptions): { readonly stop: () 
   try {
     listener = Bun.listen<SocketData>({
       unix: options.pipe,
+      // Who has closed its half still gets its answers.
+      allowHalfOpen: true,
       socket: {
         open: (socket) => open(socket, options),
         data: (socket, chunk) => socket.data.connection?.receive(chunk),
         drain: (socket) => socket.data.connection?.drained(),
-        // Without half-open sockets the end of the peer's half is the end.
-        end: (socket) => socket.data.connection?.disconnected(),
+        end: (socket) => socket.data.connection?.peerEnded(),
         error: (socket) => socket.data.connection?.disconnected(),
         close: (socket) => socket.data.connection?.disconnected(),
       },

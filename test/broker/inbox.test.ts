@@ -7,7 +7,7 @@ function manualInbox({ framesATurn = 2 } = {}) {
   const diary: string[] = [];
   const rounds: (() => void)[] = [];
   const time = { nowMs: 0 };
-  const owner = { isStopped: false };
+  const owner = { isStopped: false, timesWorkedOff: 0 };
   const inbox: Inbox = new Inbox({
     frameBytesMax: 100,
     turns: new Turns({ elapsedMs: () => time.nowMs, defer: (round) => void rounds.push(round) }),
@@ -21,6 +21,9 @@ function manualInbox({ framesATurn = 2 } = {}) {
       if (line === "close") inbox.close();
     },
     goOn: () => void diary.push("goes on"),
+    workedOff: () => {
+      owner.timesWorkedOff++;
+    },
     failed: (error) => void diary.push(`${(error as { code?: string }).code}`),
   });
   const receive = (text: string): void => inbox.receive(Buffer.from(text));
@@ -48,6 +51,14 @@ describe("Inbox.receive()", () => {
     turn();
     turn();
     expect(diary).toEqual(["1", "2", "paused", "goes on", "3", "4", "paused", "goes on", "resumed"]);
+  });
+
+  test("is empty, and says so, when what it kept is worked off and not before", () => {
+    const { inbox, owner, receive, turn } = manualInbox();
+    receive("1\n2\n3\n");
+    expect([inbox.isEmpty, owner.timesWorkedOff]).toEqual([false, 0]);
+    turn();
+    expect([inbox.isEmpty, owner.timesWorkedOff]).toEqual([true, 1]);
   });
 
   test("keeps what is behind the frame that stopped it until it is told to go on", () => {
