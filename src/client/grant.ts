@@ -30,7 +30,10 @@ export class Grant<Value = unknown> implements HeldGrant {
   readonly items: readonly (GrantedItem & { readonly value: Value })[];
   readonly #connection: Connection;
   readonly #clock: ClientClock;
-  readonly #loss = new AbortController();
+  /** Made when somebody asks for it: it costs more than all the rest of a handle. */
+  #signalled: AbortController | undefined;
+  /** Why it was lost. */
+  #loss: EphemeralError | undefined;
   #ttlMs: number | undefined;
   #expiresAtMs: number | undefined;
   #timers: readonly CancelTimer[] = [];
@@ -63,19 +66,21 @@ export class Grant<Value = unknown> implements HeldGrant {
 
   /** Aborts when it ends without having been given back: with the session, or after its time to live. */
   get lost(): AbortSignal {
-    return this.#loss.signal;
+    this.#signalled ??= new AbortController();
+    if (this.#loss !== undefined) this.#signalled.abort(this.#loss);
+    return this.#signalled.signal;
   }
 
   /** Gives everything back. Resolves to false when there was nothing left to give back. Idempotent. */
   release(): Promise<boolean> {
-    this.#ending ??= this.lost.aborted ? Promise.resolve(false) : this.#end({ action: "release", grant: this.id });
+    this.#ending ??= this.#loss ? Promise.resolve(false) : this.#end({ action: "release", grant: this.id });
     return this.#ending;
   }
 
   /** Gives everything back as broken: nobody gets these items before `pool.add` brings them back.
    *  @throws {EphemeralError} `not_owner` when it is over, `bad_command` for locks and semaphores, which have nothing to break */
   async quarantine(reason: string): Promise<void> {
-    if (this.#ending !== undefined || this.lost.aborted) throw this.#over("quarantine");
+    if (this.#ending !== undefined || this.#loss !== undefined) throw this.#over("quarantine");
     this.#ending = this.#end({ action: "quarantine", grant: this.id, reason });
     const isDone = await this.#ending.catch((error: unknown) => {
       this.#ending = undefined;
@@ -88,7 +93,7 @@ export class Grant<Value = unknown> implements HeldGrant {
   /** Lets it last `ttl` milliseconds from now, and renews it by itself from then on. Resolves to when it would end.
    *  @throws {EphemeralError} `not_owner` when it is over, `invalid_ttl` */
   async renew(ttl: number): Promise<number> {
-    if (this.#ending !== undefined || this.lost.aborted) throw this.#over("renew");
+    if (this.#ending !== undefined || this.#loss !== undefined) throw this.#over("renew");
     const sentAtMs = this.#clock.nowMs();
     try {
       const command = { action: "renew", grant: this.id, ttl } as const;
@@ -127,7 +132,9 @@ export class Grant<Value = unknown> implements HeldGrant {
   #lose(code: ErrorCode, reason: string): void {
     this.#disarm();
     this.#connection.resumption.grants.delete(this.id);
-    if (this.#ending === undefined) this.#loss.abort(new EphemeralError(code, `Lost ${this.#names}: ${reason}`));
+    if (this.#ending !== undefined || this.#loss !== undefined) return;
+    this.#loss = new EphemeralError(code, `Lost ${this.#names}: ${reason}`);
+    this.#signalled?.abort(this.#loss);
   }
 
   get #names(): string {
@@ -156,7 +163,7 @@ export class Grant<Value = unknown> implements HeldGrant {
   /** Until it works: what ends it meanwhile is the other timer's business. */
   #renewAgain(ttlMs: number): void {
     this.renew(ttlMs).catch(() => {
-      if (this.#ending !== undefined || this.lost.aborted) return;
+      if (this.#ending !== undefined || this.#loss !== undefined) return;
       const again = { alarm: () => this.#renewAgain(ttlMs), keepsAlive: false };
       this.#timers = [...this.#timers, this.#clock.after(ttlMs / renewalsPerTtl, again)];
     });
@@ -168,7 +175,7 @@ export class Grant<Value = unknown> implements HeldGrant {
   }
 
   #over(action: string): EphemeralError {
-    const actual = this.lost.aborted ? "it was lost" : "it has been given back";
+    const actual = this.#loss ? "it was lost" : "it has been given back";
     return new EphemeralError("not_owner", `Cannot ${action} ${this.#names}: ${actual}`);
   }
 }

@@ -15,14 +15,16 @@ import { Sharing } from "./sharing.ts";
 export type Holding<Value, Result> = (grant: Grant<Value>) => Result | Promise<Result>;
 
 export class Turns extends Sharing {
-  readonly #loaded: () => Promise<Grants>;
+  readonly #load: () => Promise<Grants>;
+  #loading: Promise<Grants> | undefined;
+  #grants: Grants | undefined;
 
   constructor(connection: Connection, clock: ClientClock) {
     super(connection, clock);
-    let grants: Promise<Grants> | undefined;
-    this.#loaded = () => {
-      grants ??= import("./grants.ts").then(({ Grants }) => new Grants(connection, clock));
-      return grants;
+    this.#load = async () => {
+      const { Grants } = await import("./grants.ts");
+      this.#grants = new Grants(connection, clock);
+      return this.#grants;
     };
   }
 
@@ -53,8 +55,9 @@ export class Turns extends Sharing {
    *  process dies.
    *  @throws {EphemeralError} `timeout` naming who holds what, `pool_exhausted` with `waitMs` 0, `deadlock` for an `owner` that
    *  would wait for itself, `size_mismatch`, `unknown_pool` */
-  async acquire<Value = unknown>(pool: Wants, options: AcquireOptions = {}): Promise<Grant<Value>> {
-    return (await this.#loaded()).acquire(pool, options);
+  acquire<Value = unknown>(pool: Wants, options: AcquireOptions = {}): Promise<Grant<Value>> {
+    // Once loaded it is asked at once: a turn of the event loop counts here.
+    return this.#grants?.acquire(pool, options) ?? this.#loaded().then((grants) => grants.acquire(pool, options));
   }
 
   /** Takes the lock `name`. */
@@ -83,6 +86,11 @@ export class Turns extends Sharing {
    *  @throws {EphemeralError} `not_found` when nobody does either and there is no such pool or key */
   why(name: string): Promise<WhyReply> {
     return this.#why({ key: name });
+  }
+
+  #loaded(): Promise<Grants> {
+    this.#loading ??= this.#load();
+    return this.#loading;
   }
 
   async #why(request: Request<"why">): Promise<WhyReply> {

@@ -2,6 +2,7 @@
 import type { Contestant } from "./contestant.ts";
 import { echo } from "./contestants/echo.ts";
 import { ephemeral, ephemeralLines } from "./contestants/ephemeral.ts";
+import { flock } from "./contestants/flock.ts";
 import { liveMutex } from "./contestants/live-mutex.ts";
 import { memcached } from "./contestants/memcached.ts";
 import { properLockfile } from "./contestants/proper-lockfile.ts";
@@ -19,4 +20,5 @@ export const contestants: readonly Contestant[] = [
   wdio,
   liveMutex,
   properLockfile,
+  flock,
 ];

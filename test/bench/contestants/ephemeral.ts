@@ -33,14 +33,13 @@ export const ephemeral: Contestant = {
   start,
   open: async (address): Promise<Session> => {
     const client = new Client(address);
-    const workerId = `bench-${process.pid}`;
     await client.ping();
     return {
       set: (key, value) => client.set(key, value, 600_000),
       get: (key) => client.get(key),
       lockAndUnlock: async (name) => {
-        await client.lease(name, workerId, undefined, { size: 1, waitMs: -1 });
-        await client.release(workerId, name);
+        const grant = await client.lock(name);
+        await grant.release();
       },
       close: () => client.close(),
     };

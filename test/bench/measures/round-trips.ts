@@ -2,6 +2,7 @@
 import type { Contestant } from "../contestant.ts";
 import { echo } from "../contestants/echo.ts";
 import { ephemeral, ephemeralLines } from "../contestants/ephemeral.ts";
+import { flock } from "../contestants/flock.ts";
 import { liveMutex } from "../contestants/live-mutex.ts";
 import { memcached } from "../contestants/memcached.ts";
 import { properLockfile } from "../contestants/proper-lockfile.ts";
@@ -73,7 +74,7 @@ const shapes: readonly Shape[] = [
   {
     id: "LOCK",
     title: "one uncontended lock, taken and given back, one at a time",
-    contestants: [ephemeral, redis, liveMutex, properLockfile, seed],
+    contestants: [ephemeral, redis, liveMutex, properLockfile, flock, seed],
     load: { operation: "lock", workers: 1, inFlight: 1, count: 5_000 },
     goals: () => [],
   },

@@ -1,0 +1,26 @@
+/** flock(2): the kernel's own lock on an open file, without a word to anybody. What no broker can reach: a bound, not a rival. */
+import { openSync } from "node:fs";
+import { join } from "node:path";
+import { openLibc } from "../../../src/broker/libc.ts";
+import type { Contestant } from "../contestant.ts";
+
+const exclusive = 2;
+const unlock = 8;
+
+export const flock: Contestant = {
+  name: "flock(2)",
+  missing: () => undefined,
+  start: async (directory) => ({ address: directory, pid: undefined, stop: async () => {} }),
+  open: async (address) => {
+    const libc = openLibc({ flock: { args: ["i32", "i32"], returns: "i32" } });
+    const files = new Map<string, number>();
+    return {
+      lockAndUnlock: async (name) => {
+        const file = files.get(name) ?? openSync(join(address, encodeURIComponent(name)), "w");
+        files.set(name, file);
+        if (libc.flock(file, exclusive) !== 0 || libc.flock(file, unlock) !== 0) throw new Error("flock failed");
+      },
+      close: () => {},
+    };
+  },
+};
