@@ -21,7 +21,7 @@ const program = ["cli/main.ts", "broker/embedded.ts"];
 /** Names stay, for stack traces. In the library lines stay, too: Node prints the one that an uncaught error comes from. */
 const minify = {
   library: { syntax: true, whitespace: false, identifiers: false },
-  program: { syntax: true, whitespace: true, identifiers: false },
+  program: { syntax: true, whitespace: true, identifiers: true, keepNames: true },
 };
 
 export interface BundleOptions {
