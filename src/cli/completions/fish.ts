@@ -47,7 +47,7 @@ function quoted(text: string): string {
 const walker = `
 # How many operands of command $1 stand before the command it runs; nothing for one that runs none.
 function _ephemeral_own
-    string replace -f -- "$argv[1]:" '' $_ephemeral_wrapping
+    test -n "$argv[1]"; and string replace -f -r -- "^$argv[1]:" '' $_ephemeral_wrapping
 end
 
 # Prints our command, then how many operands of it stand before the cursor; or "wrapped" and where another command begins.
