@@ -72,8 +72,7 @@ export class Holds {
       const { key: id, fence } = command;
       if (this.has({ kind: "once", id, fence })) this.#delete("", `once ${id}`);
     } else if (command.action === "queue.ack" || command.action === "queue.nack") {
-      const { queue: id, job, fence } = command;
-      if (this.has({ kind: "job", id, job, fence })) this.#delete("", `job ${id} ${job}`);
+      this.#delete("", `job ${command.fence}`);
     } else if (command.action === "set" || command.action === "del") {
       if (this.#size > 0) this.#delete("", `key ${command.key}`);
       if (command.action === "del" || command.scope !== "session" || reply === undefined) return;
@@ -125,7 +124,7 @@ function workerOf(hold: Hold): string {
 }
 
 function nameOf(hold: Hold): string {
-  return `${hold.kind} ${hold.id}${hold.kind === "job" ? ` ${hold.job}` : ""}`;
+  return `${hold.kind} ${hold.kind === "job" ? hold.fence : hold.id}`;
 }
 
 function fenceOf(hold: Hold): number {
@@ -154,10 +153,7 @@ export function isGrant(hold: Hold): hold is Grant {
 export function isAbout(command: Outgoing, hold: Hold): boolean {
   if (hold.kind === "grant") return command.action === "release" && command.grant === hold.id;
   if (hold.kind === "once") return command.action === "once" && command.key === hold.id;
-  if (hold.kind === "job") {
-    const isEnding = command.action === "queue.ack" || command.action === "queue.nack";
-    return isEnding && command.queue === hold.id && command.fence === hold.fence;
-  }
+  if (hold.kind === "job") return "job" in command && command.fence === hold.fence;
   if (hold.kind !== "lease") return false;
   if (command.action === "lease") return command.workerId === hold.workerId && command.key === hold.id;
   if (command.action !== "release" || command.workerId !== hold.workerId) return false;

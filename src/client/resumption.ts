@@ -35,7 +35,7 @@ const repeatable: ReadonlySet<CommandName> = new Set([
 ]);
 
 /** Commands that end a hold, as its absence shows. */
-const endings: ReadonlySet<CommandName> = new Set(["release", "queue.ack", "queue.nack"]);
+const ending = /release|ack$/;
 
 export class Resumption {
   /** What was acquired and not given back, by id; jobs by their fence. Handles come and go by themselves. */
@@ -103,7 +103,7 @@ export class Resumption {
     }
     for (const ended of this.#holds.retain(holds)) {
       for (const call of waiting) {
-        if (call.mayHaveRun && endings.has(call.action) && isAbout(call.command, ended))
+        if (call.mayHaveRun && ending.test(call.action) && isAbout(call.command, ended))
           call.succeed({ released: true });
       }
       if (ended.kind === "grant") this.grants.get(ended.id)?.lose();

@@ -1,12 +1,13 @@
 /**
- * The part of the client that shares work: rate limits, barriers and queues. What a queue needs is loaded with the first of
- * its calls.
+ * The part of the client that shares work: rate limits, barriers and queues. What it needs is loaded with the first of its
+ * calls.
  */
 import type { LimitGrant, QueueCounts, QueueInfo } from "../protocol/sharing.ts";
 import type { ClientClock } from "./client-clock.ts";
 import type { BarrierOptions, LimitOptions, QueueItem, QueueOptions } from "./command-options.ts";
 import type { Connection } from "./connection.ts";
 import type { Job } from "./job.ts";
+import type { SharedWork } from "./shared-work.ts";
 
 /** A queue of the run. Looping over it takes one job after another until the queue is closed and all of them are done. A job is
  *  acked when the body ends. Leaving the loop early, by whatever is thrown or by `break`, gives its job back, and that
@@ -24,42 +25,35 @@ export interface Queue<Data = unknown> extends AsyncIterable<Job<Data>> {
 }
 
 export class Sharing {
-  readonly #connection: Connection;
-  readonly #clock: ClientClock;
+  readonly #loaded: () => Promise<SharedWork>;
 
   constructor(connection: Connection, clock: ClientClock) {
-    this.#connection = connection;
-    this.#clock = clock;
+    this.#loaded = async () => new (await import("./shared-work.ts")).SharedWork(connection, clock);
   }
 
   /** Waits until this may go on without there being more than `limit` in any `windowMs` milliseconds, over all processes of the
    *  run that use `key`, in the order they came.
    *  @throws {EphemeralError} `rate_limited` with `waitMs` 0, `timeout`, both with `retryAfterMs`; `size_mismatch` when others use
    *  the key with other numbers */
-  rateLimit(key: string, { limit, windowMs, cost, waitMs = -1, signal }: LimitOptions): Promise<LimitGrant> {
-    const command = { action: "limit", key, limit, windowMs, cost } as const;
-    const read = ({ remaining, resetAtMs }: LimitGrant): LimitGrant => ({ remaining, resetAtMs });
-    return this.#connection.call({ command, read, waitMs, signal });
+  async rateLimit(key: string, options: LimitOptions): Promise<LimitGrant> {
+    return (await this.#loaded()).rateLimit(key, options);
   }
 
   /** Lets nobody of the run pass the limit of `key` for `forMs` milliseconds: one was told 429, all hold back. */
-  penalize(key: string, forMs: number): Promise<void> {
-    return this.#connection.call({ command: { action: "limit.penalize", key, forMs }, read: () => undefined });
+  async penalize(key: string, forMs: number): Promise<void> {
+    return (await this.#loaded()).penalize(key, forMs);
   }
 
   /** Waits until `parties` have come, and resolves to how many came before. Whoever goes away meanwhile breaks it for all. With
    *  `join` it only says that this process will come, and does not wait: its death before that is then known at once.
    *  @throws {EphemeralError} `barrier_broken` naming who went away, `timeout` with who came, `size_mismatch` */
-  barrier(key: string, parties: number, options: BarrierOptions = {}): Promise<number> {
-    const { join, waitMs = -1, signal } = options;
-    const command = { action: "barrier", key, parties, join } as const;
-    return this.#connection.call({ command, read: ({ index }) => index, waitMs: join ? undefined : waitMs, signal });
+  async barrier(key: string, parties: number, options: BarrierOptions = {}): Promise<number> {
+    return (await this.#loaded()).barrier(key, parties, options);
   }
 
   /** The queue `name`, whether there are jobs in it or not. */
   queue<Data = unknown>(name: string, options: QueueOptions = {}): Queue<Data> {
-    const parts = { connection: this.#connection, clock: this.#clock, name, options };
-    const load = async () => new (await import("./jobs.ts")).Jobs<Data>(parts);
+    const load = async () => (await this.#loaded()).jobs<Data>(name, options);
     return {
       name,
       push: async (items, { closes } = {}) => (await load()).push(items, closes),

@@ -112,8 +112,8 @@ export interface SharingEngine {
 
   /** Waits until `parties` have come, and answers all of them at once, each with how many came before it. Who leaves earlier, for
    *  whatever reason, breaks it for all who wait, and for as many who are still to come within `brokenBarrierMs`. A session that
-   *  was there when it opened last, or has joined, is a party: its end while it is awaited breaks the barrier too, now for
-   *  those who wait, for the other parties when they come next.
+   *  was there when it opened last, or has joined, is a party: its end before it comes breaks the barrier too, now
+   *  for those who wait, for the other parties when they come next.
    *  @throws {EphemeralError} `timeout`, also without time to wait, `cancelled`, `barrier_broken` naming who left,
    *  `size_mismatch` when others wait for another number of parties, `too_many_names`, `too_many_commands` */
   awaitBarrier(request: BarrierRequest, waiting: Waiting): Awaitable<{ readonly index: number }>;

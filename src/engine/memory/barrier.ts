@@ -16,6 +16,8 @@ export interface Party {
   readonly caller: Caller;
   readonly fence: number;
   readonly sinceAtMs: number;
+  /** Whether it said that it will come; it is not known of one that was there before. */
+  readonly hasJoined: boolean;
 }
 
 /** What strangers are told who come after it broke: those who were still to come, whoever they are. */

@@ -23,6 +23,12 @@ interface Leaving {
   readonly isTold: boolean;
 }
 
+interface NewParty {
+  readonly caller: Caller;
+  readonly nowMs: number;
+  readonly hasJoined: boolean;
+}
+
 type Place = { readonly index: number };
 
 export interface BarriersOptions {
@@ -73,7 +79,7 @@ export class Barriers {
 
   join(request: BarrierRequest, caller: Caller, nowMs: number): Place {
     return this.#with(request, caller, (barrier) => {
-      if (!barrier.members.has(caller.id)) this.#addMember(barrier, { caller, nowMs });
+      this.#addMember(barrier, { caller, nowMs, hasJoined: true });
       return { index: barrier.waits.size };
     });
   }
@@ -82,8 +88,11 @@ export class Barriers {
   endSession(caller: Caller): void {
     for (const barrier of this.#bySession.of(caller.id)) {
       barrier.owed.delete(caller.id);
-      if (barrier.members.has(caller.id)) {
-        this.#break(barrier, { leaver: caller, what: "ended before it came", isTold: barrier.waits.size > 0 });
+      const party = barrier.members.get(caller.id);
+      if (party !== undefined) {
+        // Of those that were there before nobody knows whether they would have come again.
+        const isTold = party.hasJoined || barrier.waits.size > 0;
+        this.#break(barrier, { leaver: caller, what: "ended before it came", isTold });
       }
       this.#bySession.delete(caller.id, barrier);
       this.#dropIdle(barrier);
@@ -151,7 +160,7 @@ export class Barriers {
     barrier.forgetBreakage();
     for (const [index, wait] of waits.entries()) wait.settle({ index });
     for (const caller of [...waits.map((wait) => wait.caller), last]) {
-      if (!barrier.members.has(caller.id)) this.#addMember(barrier, { caller, nowMs });
+      this.#addMember(barrier, { caller, nowMs, hasJoined: false });
     }
     this.#remember(barrier);
     return { index: waits.length };
@@ -167,8 +176,9 @@ export class Barriers {
     }
   }
 
-  #addMember(barrier: Barrier, { caller, nowMs }: { readonly caller: Caller; readonly nowMs: number }): void {
-    barrier.members.set(caller.id, { caller, fence: this.#options.nextFence(), sinceAtMs: nowMs });
+  #addMember(barrier: Barrier, { caller, nowMs, hasJoined }: NewParty): void {
+    const fence = barrier.members.get(caller.id)?.fence ?? this.#options.nextFence();
+    barrier.members.set(caller.id, { caller, fence, sinceAtMs: nowMs, hasJoined });
     this.#bySession.add(caller.id, barrier);
   }
 

@@ -41,7 +41,7 @@ class RateLimit extends Expiring {
     return this.awaited > 0;
   }
 
-  /** From when on `cost` fits behind all who wait. Exact while they fit into one window; a lower bound when they do not. */
+  /** From when on `cost` fits behind all who wait: never now while one waits, as who can pass has passed. Exact while they fit into one window; a lower bound when they do not. */
   opensAtMs(cost: number): number {
     const lacking = this.awaited + cost - (this.limit - this.log.used);
     const freedAtMs = lacking > 0 ? this.log.freedAtMs(lacking) : Number.NEGATIVE_INFINITY;
@@ -89,7 +89,7 @@ export class RateLimits {
   take(request: LimitRequest, waiting: Waiting, nowMs: number): Awaitable<LimitGrant> {
     const limit = this.#open(request, nowMs);
     const opensAtMs = limit.opensAtMs(request.cost);
-    if (!limit.isAwaited && opensAtMs <= nowMs) return this.#grant(limit, request.cost, nowMs);
+    if (opensAtMs <= nowMs) return this.#grant(limit, request.cost, nowMs);
     if (waiting.waitMs === 0) throw rateLimited(limit, { opensAtMs, nowMs });
     const { answer } = this.#waiting.enqueue({ name: request.key, request, waiting, nowMs });
     limit.awaited += request.cost;

@@ -123,6 +123,24 @@ export function barriersContract(create: EngineFactory): void {
       expect(await b.barrier("ready", 3)).toMatchObject(reason);
     });
 
+    test("one that joined and ends before anybody came is named to those who come", async () => {
+      const { a, b, c, actor } = await scene(create);
+      await c.join("ready", 3);
+      await c.join("ready", 3);
+      await c.end();
+      const reason = broken("ended before it came", "worker c");
+      for (const one of [a, b]) expect(await one.barrier("ready", 3)).toMatchObject(reason);
+      expect(await now(actor("e").barrier("ready", 3))).toBe("waits");
+    });
+
+    test("a session that was several parties, and has ended, is nothing to those who come after", async () => {
+      const { a, b } = await scene(create);
+      await Promise.all([a.barrier("ready", 2), a.barrier("ready", 2)]);
+      expect(await a.holds()).toEqual(["barrier ready"]);
+      await a.end();
+      expect(await now(b.barrier("ready", 2))).toBe("waits");
+    });
+
     test("one that was there when it opened and ends before it comes again is named to those who wait", async () => {
       const { a, b, c } = await scene(create);
       await Promise.all([a.barrier("ready", 3), b.barrier("ready", 3), c.barrier("ready", 3)]);

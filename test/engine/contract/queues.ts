@@ -49,6 +49,13 @@ export function queuesContract(create: EngineFactory): void {
       expect(await a.push("other", "x")).toEqual({ count: 1 });
     });
 
+    test("jobs without an id of their pusher's push none out of those that are remembered", async () => {
+      const { a } = await scene(create, { jobIdsRemembered: 1 });
+      await a.push("q", "x", "", "");
+      for (let job = 0; job < 3; job++) await a.ack("q", await a.next("q"));
+      expect(await a.push("q", "x")).toEqual({ count: 0 });
+    });
+
     test("waiters are served in the order they came, each with as many as there are", async () => {
       const { a, b, c } = await scene(create);
       const waits = [a.take("q", { waitMs: -1, count: 2 }), b.take("q", { waitMs: -1 }), c.take("q", { waitMs: -1 })];

@@ -1,0 +1,38 @@
+/**
+ * Asking for a rate, for a barrier and for jobs. Loaded with the first of these. Who may pass, and when, is the broker's
+ * decision.
+ */
+import type { LimitGrant } from "../protocol/sharing.ts";
+import type { ClientClock } from "./client-clock.ts";
+import type { BarrierOptions, LimitOptions, QueueOptions } from "./command-options.ts";
+import type { Connection } from "./connection.ts";
+import { Jobs } from "./jobs.ts";
+
+export class SharedWork {
+  readonly #connection: Connection;
+  readonly #clock: ClientClock;
+
+  constructor(connection: Connection, clock: ClientClock) {
+    this.#connection = connection;
+    this.#clock = clock;
+  }
+
+  rateLimit(key: string, { limit, windowMs, cost, waitMs = -1, signal }: LimitOptions): Promise<LimitGrant> {
+    const command = { action: "limit", key, limit, windowMs, cost } as const;
+    const read = ({ remaining, resetAtMs }: LimitGrant): LimitGrant => ({ remaining, resetAtMs });
+    return this.#connection.call({ command, read, waitMs, signal });
+  }
+
+  penalize(key: string, forMs: number): Promise<void> {
+    return this.#connection.call({ command: { action: "limit.penalize", key, forMs }, read: () => undefined });
+  }
+
+  barrier(key: string, parties: number, { join, waitMs = -1, signal }: BarrierOptions): Promise<number> {
+    const command = { action: "barrier", key, parties, join } as const;
+    return this.#connection.call({ command, read: ({ index }) => index, waitMs: join ? undefined : waitMs, signal });
+  }
+
+  jobs<Data>(name: string, options: QueueOptions): Jobs<Data> {
+    return new Jobs({ connection: this.#connection, clock: this.#clock, name, options });
+  }
+}
