@@ -52,7 +52,7 @@ export class Connection implements Carrier {
   readonly #outbox: Outbox;
   readonly #inbox: Inbox;
   readonly #commands: CommandsInFlight;
-  readonly #streams: Streams;
+  #streams: Streams | undefined;
   #state: "open" | "paused" | "closing" | "closed" = "open";
   #cancelStallAlarm: CancelAlarm | undefined;
   #receivedBytes = 0;
@@ -70,7 +70,6 @@ export class Connection implements Carrier {
     this.admission = new Admission(parts.authentication);
     this.openedAtMs = parts.clock.nowMs();
     this.#commands = this.#openCommands();
-    this.#streams = this.#openStreams();
   }
 
   #openStreams(): Streams {
@@ -162,7 +161,7 @@ export class Connection implements Carrier {
   drained(): void {
     const unsentBytes = this.#outbox.flush();
     if (this.#outbox.isBroken || (this.#state === "closing" && unsentBytes === 0)) this.#end();
-    this.#streams.drained();
+    this.#streams?.drained();
     if (this.#state === "paused" && unsentBytes <= this.#parts.limits.outboxBytesMax) this.#resume();
   }
 
@@ -184,7 +183,7 @@ export class Connection implements Carrier {
     this.#state = "closed";
     this.#cancelStallAlarm?.();
     this.#inbox.close();
-    this.#streams.clear();
+    this.#streams?.clear();
     this.#outbox.clear();
     this.#commands.endAll();
     this.#parts.disconnected(this);
@@ -194,7 +193,7 @@ export class Connection implements Carrier {
   close(code: number, reason: string): void {
     if (this.#state === "closing" || this.#state === "closed") return;
     this.closing = { code, reason };
-    if (!this.session.isAnonymous || this.#streams.areOpened) this.push({ push: "closing", code, reason });
+    if (!this.session.isAnonymous || this.#streams !== undefined) this.push({ push: "closing", code, reason });
     this.#finish();
   }
 
@@ -213,6 +212,7 @@ export class Connection implements Carrier {
 
   /** A way for the pushes of one subscription, with what is done when this reader is slow. */
   openStream(options: StreamOptions): PushStream {
+    this.#streams ??= this.#openStreams();
     return this.#streams.open(options);
   }
 

@@ -28,15 +28,9 @@ export interface StreamsOptions {
 export class Streams {
   readonly #options: StreamsOptions;
   readonly #behind = new Set<PushStream>();
-  #areOpened = false;
 
   constructor(options: StreamsOptions) {
     this.#options = options;
-  }
-
-  /** Whether there has ever been one. */
-  get areOpened(): boolean {
-    return this.#areOpened;
   }
 
   open({ overflow, gap }: StreamOptions): PushStream {
@@ -49,7 +43,6 @@ export class Streams {
       gapFrame: (dropped) => encode(gap(dropped)),
       behind: () => this.#fellBehind(stream),
     });
-    this.#areOpened = true;
     return stream;
   }
 
