@@ -46,8 +46,7 @@ export function findCircle(asking: Wait, pools: NaivePools): boolean {
     const blockers = missing.flatMap((want) => pools.itemsFor(want).flatMap((item) => holders(item, want.mode)));
     const inFront = ahead({ ...wait, wants: missing });
     if (blockers.includes(home) || inFront.some((other) => other.owner === home)) return true;
-    const owners = [...blockers, ...inFront.flatMap(({ owner }) => owner ?? [])];
-    const next = [...stuck].filter((other) => inFront.includes(other) || owners.includes(other.owner ?? ""));
+    const next = [...stuck].filter((other) => inFront.includes(other) || blockers.includes(other.owner ?? ""));
     for (const other of next) {
       if (seen.has(other)) continue;
       seen.add(other);

@@ -78,8 +78,7 @@ export class StuckWaiters {
     for (const other of this.#stuck.keys()) {
       if (other === waiter) return;
       if (!other.wants.some((theirs) => missing.some((ours) => overlap(theirs, ours)))) continue;
-      const waiters = this.#isOwned && other.owner === undefined ? [other] : this.#stuckOf(other);
-      yield { party: partyOf(other), waiters, because: `${wantsInWords(waiter)} behind ${whoIs(other)}` };
+      yield { party: partyOf(other), waiters: [other], because: `${wantsInWords(waiter)} behind ${whoIs(other)}` };
     }
   }
 

@@ -298,6 +298,26 @@ export function poolReasonsContract(create: EngineFactory): void {
       expect(await state(waits)).toEqual(["a/0"]);
     });
 
+    const wantedElsewhere = { pool: "m", size: 2, mode: "shared" } as const;
+    for (const [name, elsewhere] of [
+      ["what nobody else wants", []],
+      ["what the one behind wants, too", [wantedElsewhere]],
+    ] as const) {
+      test(`is none behind a wait whose owner waits elsewhere for ${name}`, async () => {
+        const { actors } = await three(create);
+        const [one, two, outside] = actors;
+        await one.define("p", "ann", "ben", "cat");
+        await one.acquire(lock("k"), { owner: "A" });
+        const first = outside.wait(["q", "p"]);
+        const other = two.wait([lock("k"), ...elsewhere], { owner: "B" });
+        const inFront = two.wait("p", { owner: "B" });
+        const last = one.wait(["p", wantedElsewhere], { owner: "A" });
+        expect(await state(first, other, inFront, last)).toEqual(["waits", "waits", "waits", "waits"]);
+        await outside.define("q", "dan");
+        expect(await state(first, other, inFront, last)).toEqual(["q/0 p/0", "waits", "p/1", "p/2 m/0"]);
+      });
+    }
+
     test("without owners is suspected in the message of the timeout, and by why()", async () => {
       const { actors, advance } = await three(create);
       const [one, two] = actors;
