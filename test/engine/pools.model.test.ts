@@ -119,6 +119,11 @@ const step = fc.oneof(
 
 type Step = typeof step extends fc.Arbitrary<infer Value> ? Value : never;
 
+/** `toEqual`, which is slow, only to tell a difference: there are a dozen comparisons a step. */
+function requireEqual(actual: unknown, expected: unknown): void {
+  if (!Bun.deepEquals(actual, expected)) expect(actual).toEqual(expected);
+}
+
 /** The two, on one clock, and what the real one has answered. */
 class Pair {
   readonly clock = new ManualClock();
@@ -196,14 +201,11 @@ class Pair {
     const { grants, waits, grantsExpired } = engine.stats();
     naive.sweep();
     await new Promise((resolve) => setImmediate(resolve));
-    expect(Object.fromEntries(this.outcomes)).toEqual(Object.fromEntries(naive.outcomes));
+    requireEqual(Object.fromEntries(this.outcomes), Object.fromEntries(naive.outcomes));
     this.outcomes.clear();
     naive.outcomes.clear();
-    expect({ grants, waits, grantsExpired }).toEqual({
-      grants: naive.grants.length,
-      waits: naive.waits.length,
-      grantsExpired: naive.grantsExpired,
-    });
+    const expected = { grants: naive.grants.length, waits: naive.waits.length, grantsExpired: naive.grantsExpired };
+    requireEqual({ grants, waits, grantsExpired }, expected);
     this.#compareSessions();
     for (const name of ["p", "q", "k", "l", "m"]) this.#comparePool(name);
   }
@@ -218,19 +220,24 @@ class Pair {
     const why = this.engine.why({ name, isPoolOnly: true });
     const byItem = Map.groupBy(why.holders, ({ item }) => item);
     for (const [, holders] of byItem) {
-      expect(holders.length === 1 || holders.every(({ mode }) => mode === "shared")).toBe(true);
+      if (holders.length > 1) expect(holders.every(({ mode }) => mode === "shared")).toBe(true);
     }
     const circulating = pool.items.filter(({ isLeaving }) => !isLeaving);
     const isFree = ({ holders, isQuarantined }: (typeof circulating)[number]): boolean =>
       holders.length === 0 && !isQuarantined;
-    expect({ size: why.size, free: why.free, held: byItem.size, out: why.quarantinedCount }).toEqual({
+    const actual = { size: why.size, free: why.free, held: byItem.size, out: why.quarantinedCount };
+    requireEqual(actual, {
       size: circulating.length,
       free: circulating.filter(isFree).length,
       held: pool.items.filter(({ holders }) => holders.length > 0).length,
       out: pool.items.filter(({ isQuarantined }) => isQuarantined).length,
     });
     const waiting = this.naive.waits.filter((wait) => wait.wants.some((want) => want.pool === name));
-    expect(why.waiters.map((waiter) => waiter.session)).toEqual(waiting.map((wait) => wait.session));
+    const sessions = why.waiters.map((waiter) => waiter.session);
+    requireEqual(
+      sessions,
+      waiting.map((wait) => wait.session),
+    );
   }
 
   #compareSessions(): void {
@@ -238,7 +245,8 @@ class Pair {
     const held = (id: string) =>
       engine.holdsOf(id).map((hold) => (hold.kind === "grant" ? `${hold.id} ${slotsIn(hold.items)}` : "other"));
     const waits = (id: string) => engine.waitsOf(id).map(({ key, sinceAtMs }) => `${key} since ${sinceAtMs}`);
-    expect(sessionIds.map((id) => [id, held(id), waits(id)])).toEqual(
+    requireEqual(
+      sessionIds.map((id) => [id, held(id), waits(id)]),
       sessionIds.map((id) => {
         const grants = naive.grants.filter((grant) => grant.session === id);
         const own = naive.waits.filter((wait) => wait.session === id);
