@@ -60,7 +60,8 @@ describe("a queue of 200 jobs and 8 workers", () => {
     expect(statuses).toEqual([137, 137, 137, 0, 0, 0, 0, 0]);
     const finished = said.flatMap((line) => (line.finished === undefined ? [] : [String(line.finished)]));
     expect(finished.toSorted()).toEqual(items.map(({ id }) => id).toSorted());
-    const again = said.filter((line) => line.began !== undefined && line.attempt === 2);
+    // The job of one that is killed may go to another that will be, and begin a third time.
+    const again = said.filter((line) => line.began !== undefined && Number(line.attempt) > 1);
     expect(again.length).toBe(3);
     const fences = said.flatMap((line) => (line.began === undefined ? [] : [Number(line.fence)]));
     expect(new Set(fences).size).toBe(203);
