@@ -7,6 +7,7 @@ import { CrowdScene, type Pings, pressureMs, type Stats } from "../support/crowd
 import { lineProcess } from "../support/line-process.ts";
 import { readProc } from "../support/processes.ts";
 import { type Program, programs } from "../support/programs.ts";
+import { isThorough } from "../support/thorough.ts";
 
 setDefaultTimeout(60_000);
 
@@ -124,7 +125,7 @@ async function settled(scene: CrowdScene): Promise<{ readonly stats: Stats; read
 
 const allKinds = Object.entries(kinds);
 
-describe.each(run)("the broker of the $name", (program) => {
+describe.skipIf(!isThorough).each(run)("the broker of the $name (EPHEMERAL_TEST_REQUIRE=all runs it)", (program) => {
   let scene: CrowdScene;
   let before: Stats;
   let othersShare: number;

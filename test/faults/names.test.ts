@@ -7,6 +7,7 @@ import { join } from "node:path";
 import { type LineClient, lineClient } from "../support/broker.ts";
 import { readProc, until } from "../support/processes.ts";
 import { type Program, programs } from "../support/programs.ts";
+import { isThorough } from "../support/thorough.ts";
 import { type SeenEnding, Trial, type TrialOptions } from "../support/trial.ts";
 
 setDefaultTimeout(120_000);
@@ -109,7 +110,7 @@ function refusal(directory: Trial, owner: Trial | undefined): string {
 }
 
 describe("two starts of one name at once", () => {
-  const rounds = 200;
+  const rounds = isThorough ? 200 : 40;
 
   test(`have exactly one owner, ${rounds} rounds of the compiled program, half of them on what SIGKILL left`, async () => {
     await using directory = new Trial(program, { args: ["version"] });

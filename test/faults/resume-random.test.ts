@@ -6,9 +6,10 @@ import { testBroker } from "../support/broker.ts";
 import { type Cut, type FlakySocket, flakySocket, type Weather } from "../support/flaky-socket.ts";
 import { quickClock } from "../support/quick-clock.ts";
 import { announceSeed, Random, testSeed } from "../support/random.ts";
+import { isThorough } from "../support/thorough.ts";
 import { until } from "../support/until.ts";
 
-const rounds = 200;
+const rounds = isThorough ? 200 : 60;
 const workersCount = 4;
 const keys = ["p", "q"];
 const size = 3;
