@@ -22,7 +22,7 @@ import { json } from "./json-codec.ts";
 import { assumedLimits } from "./known-limits.ts";
 import { Link } from "./link.ts";
 import type { Loss } from "./loss.ts";
-import type { PushListener } from "./push-listener.ts";
+import { PushListeners } from "./push-listeners.ts";
 import { reads } from "./reads.ts";
 import { Resumption } from "./resumption.ts";
 import type { Transport } from "./transport.ts";
@@ -47,7 +47,7 @@ export interface ConnectionOptions {
 }
 
 export class Connection {
-  pushListener: PushListener | undefined;
+  readonly pushListeners = new PushListeners();
   readonly codec: ClientCodec;
   readonly resumption: Resumption;
   readonly #options: ConnectionOptions;
@@ -173,7 +173,7 @@ export class Connection {
     const state = nextState(this.#state, event, this.#options.reconnect ?? pipeReconnectBounds);
     if (state === this.#state) return;
     this.#state = state;
-    if (state.name === "closed") this.pushListener?.cut();
+    if (state.name === "closed") this.pushListeners.cut();
     this.#cancelReconnect?.();
     if (state.name === "connecting") this.#dial();
     else if (state.name === "reconnecting") this.#armReconnect(state.delayMs);
@@ -192,7 +192,7 @@ export class Connection {
     const link = new Link(
       { transport: dial(), codec: this.codec, clock, greetingMs: timeoutMs, secret, introduction },
       {
-        onPush: (push) => this.pushListener?.push(push),
+        onPush: (push) => this.pushListeners.push(push),
         onRoom: () => this.#drain(),
         onGreeted: (hello) => this.#greeted(hello),
         onLost: (loss) => this.#lost(link, loss),
@@ -242,7 +242,7 @@ export class Connection {
       if (call.waits) call.deadlineMs = nowMs + this.#options.timeoutMs;
       this.#armSweep(call.deadlineMs);
     }
-    this.pushListener?.cut();
+    this.pushListeners.cut();
     this.#backlog.putBack(again);
     this.resumption.cut();
     const isWanted = this.#pending > 0 || this.resumption.isAwaited;

@@ -5,7 +5,7 @@
 import type { EphemeralError } from "../protocol/errors.ts";
 import type { KeyEvent, Overflow } from "../protocol/pushes.ts";
 import type { Connection } from "./connection.ts";
-import type { PushListener } from "./push-listener.ts";
+import type { PushListener } from "./push-listeners.ts";
 
 export type WatchEvent =
   | KeyEvent
@@ -47,7 +47,7 @@ export class Watches implements PushListener {
 
   constructor(connection: Connection) {
     this.#connection = connection;
-    connection.pushListener = this;
+    connection.pushListeners.add(this);
   }
 
   async start(listening: Listening): Promise<Watch> {
