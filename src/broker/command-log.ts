@@ -12,11 +12,11 @@ import type { Log, LogFields } from "./log.ts";
 const toldOfRequests: ReadonlySet<string> = new Set(
   (
     "key workerId prefix limit ttl if version refresh overflow ttlIfNew size waitMs scope fence cacheMs target lingerMs " +
-    "pool grant owner count windowMs cost forMs parties queue job ackMs delayMs closes join pass channel method"
+    "pool grant owner count windowMs cost forMs parties queue job ackMs delayMs closes join pass channel method request event stop"
   ).split(" "),
 );
 const toldOfReplies: ReadonlySet<string> = new Set(
-  "version fence leader deleted released cancelled unwatched".split(" "),
+  "version fence leader deleted released cancelled unwatched receivers responded kicked".split(" "),
 );
 
 export class CommandLog {

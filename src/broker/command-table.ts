@@ -9,6 +9,7 @@ import { limitRows } from "./handlers/limits.ts";
 import { onceRows } from "./handlers/once.ts";
 import { poolRows } from "./handlers/pools.ts";
 import { queueRows } from "./handlers/queues.ts";
+import { requestRows } from "./handlers/requests.ts";
 import { sessionRows } from "./handlers/sessions.ts";
 import { valueRows } from "./handlers/values.ts";
 import { watchRows } from "./handlers/watches.ts";
@@ -31,6 +32,7 @@ export function commandTable(parts: CommandParts): CommandTable {
     ...poolRows(parts),
     ...limitRows(parts),
     ...queueRows(parts),
+    ...requestRows(parts),
     ...sessionRows(parts),
     ...adminRows(parts),
     ...lifetimeRows(parts),

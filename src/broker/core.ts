@@ -13,9 +13,12 @@ import { Collector } from "./collector.ts";
 import { type CommandParts, commandTable } from "./command-table.ts";
 import type { BrokerConfig } from "./config.ts";
 import { Connections } from "./connections.ts";
+import { DirectPushes } from "./direct-pushes.ts";
 import { Dispatcher } from "./dispatcher.ts";
 import { Lifetime } from "./lifetime.ts";
 import { randomHex } from "./random-hex.ts";
+import { Requests } from "./requests.ts";
+import type { Session } from "./session.ts";
 import { Sessions } from "./sessions.ts";
 import { Turns } from "./turns.ts";
 import { brokerVersion } from "./version.ts";
@@ -49,7 +52,13 @@ export function assembleBroker({ config, endpoint, clock, collect, draining }: C
   const { limits, secret, log } = config;
   const engine = new MemoryEngine({ clock, limits });
   const lifetime = new Lifetime({ clock, idleTimeoutMs: config.idleTimeoutMs, draining });
-  const sessions = new Sessions({ engine, clock, log, ended: (session) => lifetime.sessionEnded(session) });
+  const ended = (session: Session): void => {
+    requests.sessionEnded(session);
+    lifetime.sessionEnded(session);
+  };
+  const sessions = new Sessions({ engine, clock, log, ended });
+  const pushes = new DirectPushes(sessions);
+  const requests = new Requests({ waits: engine.waits, limits, pushes, nowMs: clock.nowMs() });
   const watches = new Watches({ engine, limits });
   const authentication = secret === undefined ? undefined : new SecretAuthentication({ secret, endpoint });
   const about = { version: brokerVersion, epoch: randomHex(epochBytes), startedAtMs: clock.nowMs() };
@@ -57,6 +66,8 @@ export function assembleBroker({ config, endpoint, clock, collect, draining }: C
   const shared = { clock, sessions, watches, authentication };
   const parts: CommandParts = {
     ...shared,
+    pushes,
+    requests,
     engine,
     config,
     lifetime,

@@ -29,6 +29,15 @@ export interface MetricsReading {
   };
   readonly sessions: number;
   readonly watches: number;
+  readonly messages: {
+    /** Methods served, those of each session counted apart. */
+    readonly methods: number;
+    /** Requests nobody has answered yet, and those whose responder ended before it did. */
+    readonly requests: number;
+    readonly requestsLost: number;
+    /** Direct messages handed to connections. */
+    readonly events: number;
+  };
   readonly uptimeMs: number;
   readonly memory: { readonly rss: number; readonly heapUsed: number };
   readonly cpu: { readonly userUs: number; readonly systemUs: number };
@@ -113,7 +122,7 @@ function compressionMetrics({ compression, counts }: MetricsReading): readonly M
 }
 
 function ownMetrics(reading: MetricsReading): readonly Metric[] {
-  const { engine, connections, memory, cpu } = reading;
+  const { engine, connections, memory, cpu, messages } = reading;
   const { receivedBytes, sentBytes } = connections.tally;
   const by = (label: string, counts: ReadonlyMap<string, number>): readonly Sample[] =>
     [...counts].map(([name, count]) => [count, { [label]: name }]);
@@ -130,12 +139,16 @@ function ownMetrics(reading: MetricsReading): readonly Metric[] {
     ["sent_bytes_total", "Bytes taken by the kernel to be sent", sentBytes],
     ["jobs_done_total", "Jobs that were acked", engine.sharing.jobsDone],
     ["jobs_given_back_total", "Jobs that were taken and not acked", engine.sharing.jobsGivenBack],
+    ["events_total", "Direct messages handed to connections", messages.events],
+    ["responses_lost_total", "Requests whose responder ended before it answered", messages.requestsLost],
     ["process_cpu_seconds_total", "Processor time of the broker's process", cpuSeconds],
   ];
   const gauges: readonly (readonly [name: string, help: string, value: number])[] = [
     ["connections", "Open connections", connections.size],
     ["sessions", "Sessions, those that linger too", reading.sessions],
     ["watches", "Key prefixes watched", reading.watches],
+    ["methods", "Methods served, those of each session counted apart", messages.methods],
+    ["requests_unanswered", "Requests no responder has answered yet", messages.requests],
     ["leases", "Numbered leases held", engine.leases],
     ["onces", "Values being produced", engine.onces],
     ["jobs", "Jobs of queues that are not done", engine.sharing.jobs],

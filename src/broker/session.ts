@@ -27,6 +27,8 @@ export class Session implements Caller {
   readonly startedAtMs: number;
   /** Process id of the peer, where the kernel tells it. */
   peerPid: number | undefined;
+  /** Whose session it is, as a token says. No door takes tokens yet, so it is nobody's. */
+  readonly user: string | undefined = undefined;
   /** Changed by `sessions.ts` alone, along `nextSessionState`. */
   state: SessionState = "attached";
   #introduction: Introduction | undefined;

@@ -5,15 +5,16 @@
 import type { CancelAlarm, Clock } from "../engine/clock.ts";
 import type { Awaitable, Engine } from "../engine/engine.ts";
 import type { SessionInfo } from "../protocol/commands.ts";
+import { closeCodes } from "../protocol/errors.ts";
+import type { Addressee } from "../protocol/requests.ts";
+import type { Connection } from "./connection.ts";
 import type { Log } from "./log.ts";
 import { type Door, Session } from "./session.ts";
 import { SessionLog } from "./session-log.ts";
 import { nextSessionState, type SessionEvent } from "./session-state.ts";
 
 /** Whoever carries a session; told when another one takes it over. */
-export interface Carrier {
-  takenOver(): void;
-}
+export type Carrier = Pick<Connection, "takenOver" | "close" | "closing" | "codec" | "openStream">;
 
 /** What a client says to go on with a session. */
 export interface SessionClaim {
@@ -58,6 +59,20 @@ export class Sessions {
     const session = new Session({ id, door: peer.door, startedAtMs: this.#clock.nowMs(), peerPid: peer.pid });
     this.#alive.set(id, { session, carrier: undefined, cancelLinger: undefined });
     return session;
+  }
+
+  /** Those that are meant. */
+  find(to: Addressee): readonly Session[] {
+    if (!("session" in to)) return [...this.#alive.values()].map((place) => place.session).filter(isOf(to.user));
+    const session = this.#alive.get(to.session)?.session;
+    return session === undefined ? [] : [session];
+  }
+
+  /** Who carries what is said to the session: undefined while it lingers or its connection is being closed, and when it has
+   *  ended. */
+  carrierOf(session: Session): Carrier | undefined {
+    const carrier = this.#alive.get(session.id)?.carrier;
+    return carrier?.closing === undefined ? carrier : undefined;
   }
 
   /** Says who carries `session` now. */
@@ -106,18 +121,27 @@ export class Sessions {
     if (place !== undefined) this.#advance(place, { kind: "ended" });
   }
 
+  /** Ends the session and closes its connection, whose client is to stay away. False when there is no such session. */
+  kick(id: string): boolean {
+    const place = this.#alive.get(id);
+    if (place === undefined) return false;
+    this.end(place.session);
+    place.carrier?.close(closeCodes.kicked, "kicked");
+    return true;
+  }
+
   endAll(): void {
     for (const { session } of [...this.#alive.values()]) this.end(session);
   }
 
-  /** Everybody, oldest first, with what they hold and wait for. */
-  show(): Awaitable<SessionInfo[]> {
-    const shown = [...this.#alive.values()].map(({ session }) => this.#show(session));
+  /** Everybody, oldest first, with what they hold and wait for, and the methods each serves. */
+  show(methodsOf: (session: Session) => readonly string[]): Awaitable<SessionInfo[]> {
+    const shown = [...this.#alive.values()].map(({ session }) => this.#show(session, methodsOf(session)));
     // An engine that is not asked over a wire answers at once, for all of them.
     return shown.every((info): info is SessionInfo => !(info instanceof Promise)) ? shown : Promise.all(shown);
   }
 
-  #show(session: Session): Awaitable<SessionInfo> {
+  #show(session: Session, methods: readonly string[]): Awaitable<SessionInfo> {
     const [holds, waits] = [this.#engine.holdsOf(session.id), this.#engine.waitsOf(session.id)];
     const info = (read: Pick<SessionInfo, "holds" | "waits">): SessionInfo => ({
       session: session.id,
@@ -127,6 +151,7 @@ export class Sessions {
       pid: session.peerPid,
       connectedAtMs: session.startedAtMs,
       ...read,
+      serves: methods.length > 0 ? methods : undefined,
     });
     if (!(holds instanceof Promise || waits instanceof Promise)) return info({ holds, waits });
     return Promise.all([holds, waits]).then(([held, waited]) => info({ holds: held, waits: waited }));
@@ -143,3 +168,8 @@ export class Sessions {
     this.#ended(session);
   }
 }
+
+const isOf =
+  (user: string) =>
+  (session: Session): boolean =>
+    session.user === user;

@@ -1,8 +1,7 @@
 /**
- * The vocabulary of channels, direct messages and requests. A channel has an epoch, random for each of its incarnations, and an
+ * The vocabulary of channels. A channel has an epoch, random for each of its incarnations, and an
  * offset that grows by one with each message, from 1: all subscribers see one order, and each can tell what it has missed.
  */
-import type { WaitMs } from "./commands.ts";
 import type { Overflow } from "./pushes.ts";
 
 /** How far a reader has come: everything up to `offset` in `epoch` is known to it. */
@@ -44,9 +43,6 @@ export interface ChannelInfo {
   readonly messages: number;
   readonly bytes: number;
 }
-
-/** Either all sessions of a user or one session. */
-export type Addressee = { readonly user: string } | { readonly session: string };
 
 export interface ChannelCommands {
   /** Tells this connection every message of `channel` from the reply on. Subscribing again replaces what was asked before. Ends
@@ -111,38 +107,6 @@ export interface ChannelCommands {
     request: { readonly prefix?: string | undefined };
     reply: { readonly channels: readonly ChannelInfo[] };
   };
-  /** Says something to sessions themselves. It is kept for nobody: who has no connection now does not get it. */
-  send: {
-    request: { readonly to: Addressee; readonly event: string; readonly data: unknown };
-    reply: { readonly receivers: number };
-  };
-  /** This session answers requests of `method`, until it ends or says `stop`. Several share them. */
-  serve: {
-    request: { readonly method: string; readonly stop?: true | undefined };
-    reply: Record<never, never>;
-  };
-  request: {
-    request: {
-      readonly method: string;
-      readonly data: unknown;
-      /** Only this session may answer. */
-      readonly to?: { readonly session: string } | undefined;
-      /** For somebody who serves it and for the answer together. Without it somebody has to serve it now, and may take as long as
-       *  the connection lives. */
-      readonly waitMs?: WaitMs | undefined;
-    };
-    reply: { readonly data: unknown };
-  };
-  /** Answers the request that was pushed with this number: with data, or saying why not. */
-  respond: {
-    request: { readonly request: number; readonly data?: unknown; readonly failure?: string | undefined };
-    reply: { readonly responded: boolean };
-  };
-  /** Closes the connection of a session and ends it. */
-  kick: {
-    request: { readonly session: string };
-    reply: { readonly kicked: boolean };
-  };
 }
 
 export interface MessagePush extends Message {
@@ -180,34 +144,9 @@ export interface UnsubscribedPush {
   readonly reason: string;
 }
 
-/** A direct message. */
-export interface EventPush {
-  readonly push: "event";
-  readonly event: string;
-  readonly data: unknown;
-  readonly from?: string | undefined;
-}
-
-/** Somebody asks; `respond` answers under the same number. */
-export interface RequestPush {
-  readonly push: "request";
-  readonly request: number;
-  readonly method: string;
-  readonly data: unknown;
-  readonly from: string;
-}
-
 /** The broker asks for `pong` and closes a WebSocket that gives none in time. */
 export interface PingPush {
   readonly push: "ping";
 }
 
-export type ChannelPush =
-  | MessagePush
-  | ChannelGapPush
-  | SkipPush
-  | MemberPush
-  | UnsubscribedPush
-  | EventPush
-  | RequestPush
-  | PingPush;
+export type ChannelPush = MessagePush | ChannelGapPush | SkipPush | MemberPush | UnsubscribedPush | PingPush;

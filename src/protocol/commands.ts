@@ -5,6 +5,7 @@
 import type { Limits } from "./limits.ts";
 import type { GrantHold, PoolCommands } from "./pools.ts";
 import type { Overflow } from "./pushes.ts";
+import type { RequestCommands } from "./requests.ts";
 import type { BarrierHold, JobHold, SharingCommands } from "./sharing.ts";
 
 /** The version said in `hello`. */
@@ -61,6 +62,8 @@ export interface SessionInfo {
   readonly holds: readonly (Hold & { readonly sinceAtMs: number })[];
   /** What the session waits for now. */
   readonly waits: readonly { readonly action: string; readonly key: string; readonly sinceAtMs: number }[];
+  /** Methods whose requests it answers; absent where there are none. */
+  readonly serves?: readonly string[] | undefined;
 }
 
 export interface Capacity {
@@ -111,7 +114,7 @@ export interface HelloReply {
 }
 
 /** Every command: what it asks and what it answers. `id` and `action`, `ok` and `error` belong to the envelope. */
-export interface CommandMap extends PoolCommands, SharingCommands {
+export interface CommandMap extends PoolCommands, SharingCommands, RequestCommands {
   set: {
     request: {
       readonly key: string;
@@ -254,6 +257,8 @@ export interface CommandMap extends PoolCommands, SharingCommands {
   /** The session ends with this connection, whatever its `lingerMs`: its client goes for good. Without it a client could only
    *  let go at once by naming all it holds. */
   bye: { request: Record<never, never>; reply: Record<never, never> };
+  /** Closes the connection of a session, to stay away, and ends it: one that lingers too. */
+  kick: { request: { readonly session: string }; reply: { readonly kicked: boolean } };
   ping: { request: Record<never, never>; reply: { readonly pong: number } };
   stats: { request: Record<never, never>; reply: { readonly stats: Stats } };
   health: { request: Record<never, never>; reply: Health };

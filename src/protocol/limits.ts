@@ -44,6 +44,10 @@ export const defaultLimits = {
   latestKeysMax: 1024,
   /** Key prefixes one session may watch. */
   watchesPerSessionMax: 64,
+  /** Methods one session may serve. */
+  methodsPerSessionMax: 64,
+  /** The data of requests that are not answered yet, in all. */
+  requestBytesMax: 64 * MiB,
   /** How long a connection's unsent replies may exceed `outboxBytesMax` before it is closed as slow. */
   stallMs: 10_000,
   /** The longest time to live anything can be given: 30 days. */

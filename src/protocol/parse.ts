@@ -23,6 +23,7 @@ import {
 } from "./fields.ts";
 import { type Limits, labelCharactersMax, reasonCharactersMax } from "./limits.ts";
 import { parseAcquire, parsePoolItems, parsePoolSlots, parseRenew, parseWhy } from "./parse-pools.ts";
+import { requestParsers } from "./parse-requests.ts";
 import { sharingParsers } from "./parse-sharing.ts";
 import type { Overflow } from "./pushes.ts";
 
@@ -114,10 +115,12 @@ const parsers: Parsers = {
   }),
   why: parseWhy,
   ...sharingParsers,
+  ...requestParsers,
   cancel: (fields) => ({ target: readInteger(fields, "target", 0) }),
   challenge: parseNothing,
   hello: parseHello,
   bye: parseNothing,
+  kick: (fields, limits) => ({ session: readKey(fields, "session", limits) }),
   ping: parseNothing,
   stats: parseNothing,
   health: parseNothing,

@@ -225,6 +225,33 @@ const cases: Readonly<Record<keyof Limits, Case>> = {
       return { within, past: await client.ask({ action: "watch", prefix: "c" }) };
     },
   },
+  methodsPerSessionMax: {
+    limits: { methodsPerSessionMax: 2 },
+    async reach(client) {
+      const serve = (method: string): Promise<Answer> => client.ask({ action: "serve", method });
+      await serve("a");
+      await serve("b");
+      return { within: await serve("a"), past: await serve("c") };
+    },
+  },
+  requestBytesMax: {
+    limits: { requestBytesMax: 100 },
+    async reach(client) {
+      const request = (id: number, length: number): object => {
+        return { id, action: "request", method: "m", data: "x".repeat(length - 2), waitMs: -1 };
+      };
+      client.say(request(1, 60));
+      client.say(request(2, 40));
+      const within = await client.ask({ action: "ping" });
+      const past = await client.ask(request(3, 3));
+      // What was given up is room again.
+      expect(await client.ask({ action: "cancel", target: 2 })).toMatchObject({ cancelled: true });
+      expect(await client.next()).toMatchObject({ id: 2, error: "cancelled" });
+      client.say(request(4, 40));
+      expect(await client.ask({ action: "ping" })).toMatchObject({ ok: true });
+      return { within, past };
+    },
+  },
   ttlMsMax: {
     limits: { ttlMsMax: 2_000_000 },
     reach: async (client) => ({

@@ -58,6 +58,12 @@ function wellSaid(action: string): Record<string, unknown> {
     wants: [{ pool: "pool-of-all" }],
     slots: [0],
     grant: "no-grant",
+    method: "method-of-all",
+    event: "event-of-all",
+    // Nobody is there to be told or kicked; the request waits for nobody.
+    to: { session: "nobody" },
+    session: action === "kick" ? "nobody" : undefined,
+    request: 1,
   };
 }
 
@@ -65,11 +71,11 @@ const fields = (
   "id key prefix cursor limit workerId ttl size waitMs scope if version fence value data token auth session client label " +
   "lingerMs protocol reason cacheMs target items compressed beforeSize afterSize by refresh codec overflow ttlIfNew " +
   "pool wants slots grant owner prefer " +
-  "queue job count ackMs delayMs closes pass parties join windowMs cost forMs"
+  "queue job count ackMs delayMs closes pass parties join windowMs cost forMs method event to request failure stop"
 ).split(" ");
 
 /** What may be told, where it is text: names are no secrets, nor is what a reader asked to find. */
-const names = "key workerId prefix cursor label pool grant owner queue job".split(" ");
+const names = "key workerId prefix cursor label pool grant owner queue job method event".split(" ");
 
 /** Says `action` with each of its fields made wrong in several ways, with a mark in each. */
 async function saidBadly(action: string, client: LineClient): Promise<unknown[]> {

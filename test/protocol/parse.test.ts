@@ -277,6 +277,41 @@ const grammars: Readonly<Record<CommandName, Grammar>> = {
     ],
     wrong: { queue: wrongKeys, job: wrongKeys, fence: wrongRequiredIntegers },
   },
+  send: {
+    full: { to: { session: "s1" }, event: "e", data: { a: [1] } },
+    least: [
+      { to: { user: "u" }, event: "e", data: null },
+      { to: { user: "u" }, event: "e", data: null },
+    ],
+    wrong: {
+      to: [...wrongTexts.slice(0, -1), "hunter2", { user: "hunter2", session: "hunter2" }],
+      event: wrongKeys,
+      data: [undefined],
+    },
+  },
+  serve: {
+    full: { method: "m", stop: true },
+    least: [{ method: "m" }, { method: "m" }],
+    wrong: { method: wrongKeys, stop: ["hunter2", "true", 1, 0, {}] },
+  },
+  request: {
+    full: { method: "m", data: { a: [1] }, to: { session: "s1" }, waitMs: -1 },
+    least: [
+      { method: "m", data: null },
+      { method: "m", data: null, waitMs: 0 },
+    ],
+    wrong: { method: wrongKeys, data: [undefined], to: [...wrongTexts.slice(2, -1), "hunter2"], waitMs: wrongWaits },
+  },
+  respond: {
+    full: { request: 1, data: { a: [1] } },
+    least: [
+      { request: 0, failure: "" },
+      { request: 0, failure: "" },
+    ],
+    // Beside data there is no failure, whatever it says.
+    wrong: { request: wrongRequiredIntegers, data: [undefined], failure: [...wrongOptionalTexts, "hunter2"] },
+  },
+  kick: { full: { session: "s1" }, least: [{ session: "s1" }, { session: "s1" }], wrong: { session: wrongKeys } },
   "queue.nack": {
     full: { queue: "q", job: "j", fence: 1, delayMs: monthMs, reason: "no", pass: true },
     least: [
@@ -561,6 +596,12 @@ describe("parseCommand()", () => {
 
   test.each([
     ["a cost over the limit", "limit", { key: "k", limit: 3, windowMs: 1, cost: 4 }, "cost"],
+    ["a message to nobody", "send", { to: {}, event: "e", data: 1 }, "session"],
+    ["a message to a session without a name", "send", { to: { session: "" }, event: "e", data: 1 }, "session"],
+    ["a message to a user that is none", "send", { to: { user: 7 }, event: "e", data: 1 }, "user"],
+    ["a request to a session that is none", "request", { method: "m", data: 1, to: { session: 7 } }, "session"],
+    ["a failure that is no text", "respond", { request: 1, failure: 7 }, "failure"],
+    ["an answer without data", "respond", { request: 1, failure: null }, "data"],
     ["jobs that outlive their session for good", "queue.take", { queue: "q", scope: "ttl" }, "ackMs"],
   ])("refuses %s", (_what, action, fields, field) => {
     expect(refusal(() => requestOf(action, fields))).toMatchObject({ code: "bad_command", details: { field } });
@@ -573,6 +614,10 @@ describe("parseCommand()", () => {
       protocol: 1,
       label: long.slice(0, labelCharactersMax),
       client: { name: long.slice(0, labelCharactersMax), version: long.slice(0, labelCharactersMax) },
+    });
+    expect(requestOf("respond", { request: 1, failure: long })).toEqual({
+      request: 1,
+      failure: long.slice(0, reasonCharactersMax),
     });
     for (const action of ["once.reject", "queue.nack"]) {
       expect(requestOf(action, { key: "k", queue: "q", job: "j", fence: 1, reason: long })).toMatchObject({

@@ -1,12 +1,14 @@
 /** The broker about itself: `ping stats health metrics ps`. The seed's field names are kept. */
 import type { Clock } from "../../engine/clock.ts";
 import type { Awaitable, Engine, EngineStats } from "../../engine/engine.ts";
-import type { Capacity, Health, Reply, Stats } from "../../protocol/commands.ts";
+import type { Capacity, Health, Reply, SessionInfo, Stats } from "../../protocol/commands.ts";
 import type { CompressionCounts } from "../compression-counts.ts";
 import type { BrokerConfig } from "../config.ts";
 import type { Connections } from "../connections.ts";
+import type { DirectPushes } from "../direct-pushes.ts";
 import type { Dispatcher, Rows } from "../dispatcher.ts";
 import { prometheusText } from "../metrics.ts";
+import type { Requests } from "../requests.ts";
 import type { Sessions } from "../sessions.ts";
 import type { Watches } from "../watches.ts";
 
@@ -17,6 +19,8 @@ export interface AdminParts {
   readonly sessions: Sessions;
   readonly compression: CompressionCounts;
   readonly watches: Watches;
+  readonly requests: Requests;
+  readonly pushes: DirectPushes;
   /** What `hello` says of this broker. */
   readonly about: { readonly version: string; readonly epoch: string; readonly startedAtMs: number };
   /** Looked up when asked: the dispatcher is made from these rows. */
@@ -36,7 +40,7 @@ export function adminRows(parts: AdminParts): Rows<"ping" | "stats" | "health" |
     stats: { ...row, handle: () => whenRead(parts.engine.stats(), (engine) => ({ stats: stats(parts, engine) })) },
     health: { ...row, handle: () => whenRead(parts.engine.stats(), (engine) => health(parts, engine)) },
     metrics: { ...row, handle: sharedMetrics(parts) },
-    ps: { ...row, handle: () => whenRead(parts.sessions.show(), (sessions) => ({ sessions })) },
+    ps: { ...row, handle: () => whenRead(shownSessions(parts), (sessions) => ({ sessions })) },
   };
 }
 
@@ -53,6 +57,10 @@ function sharedMetrics(parts: AdminParts): () => Promise<Reply<"metrics">> {
     });
     return making;
   };
+}
+
+function shownSessions({ sessions, requests }: AdminParts): Awaitable<SessionInfo[]> {
+  return sessions.show((session) => requests.responders.methodsOf(session));
 }
 
 function stats(parts: AdminParts, engine: EngineStats): Stats {
@@ -120,6 +128,12 @@ async function metrics(parts: AdminParts): Promise<Reply<"metrics">> {
     connections: parts.connections(),
     sessions: parts.sessions.size,
     watches: parts.watches.size,
+    messages: {
+      methods: parts.requests.responders.size,
+      requests: parts.requests.size,
+      requestsLost: parts.requests.lostCount,
+      events: parts.pushes.eventsCount,
+    },
     uptimeMs: parts.clock.nowMs() - parts.about.startedAtMs,
     memory: { rss, heapUsed },
     cpu: { userUs: user, systemUs: system },

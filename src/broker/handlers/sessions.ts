@@ -1,4 +1,5 @@
-/** How a client introduces itself, goes on with its session, and takes a command back: `challenge hello bye cancel`. */
+/** How a client introduces itself, goes on with its session, and takes a command back; and how others end one: `challenge hello
+ *  bye cancel kick`. */
 import type { Awaitable, Engine } from "../../engine/engine.ts";
 import { type Hold, protocolVersion, type Reply, type Request } from "../../protocol/commands.ts";
 import { EphemeralError } from "../../protocol/errors.ts";
@@ -6,11 +7,13 @@ import { makeNonce, type SecretAuthentication } from "../auth.ts";
 import type { BrokerConfig } from "../config.ts";
 import type { Rows } from "../dispatcher.ts";
 import type { Invocation } from "../invocation.ts";
+import type { Requests } from "../requests.ts";
 import type { Session } from "../session.ts";
 import type { Sessions } from "../sessions.ts";
 
 interface SessionsParts {
   readonly sessions: Sessions;
+  readonly requests: Requests;
   readonly engine: Engine;
   readonly authentication: SecretAuthentication | undefined;
   readonly config: BrokerConfig;
@@ -18,7 +21,7 @@ interface SessionsParts {
   readonly about: { readonly version: string; readonly epoch: string; readonly startedAtMs: number };
 }
 
-export function sessionRows(parts: SessionsParts): Rows<"challenge" | "hello" | "bye" | "cancel"> {
+export function sessionRows(parts: SessionsParts): Rows<"challenge" | "hello" | "bye" | "cancel" | "kick"> {
   return {
     challenge: {
       access: "anyone",
@@ -48,6 +51,11 @@ export function sessionRows(parts: SessionsParts): Rows<"challenge" | "hello" | 
       whileDraining: "served",
       handle: ({ target }, { connection }) => ({ cancelled: connection.cancel(target) }),
     },
+    kick: {
+      access: "admitted",
+      whileDraining: "served",
+      handle: ({ session }) => ({ kicked: parts.sessions.kick(session) }),
+    },
   };
 }
 
@@ -61,6 +69,8 @@ function hello(parts: SessionsParts, request: Request<"hello">, invocation: Invo
     isResumed ? request.session?.secret : undefined,
   );
   parts.sessions.introduced(session, isResumed);
+  // Behind the reply, which says whose requests they are.
+  if (isResumed) queueMicrotask(() => parts.requests.resumed(session));
   const reply = (holds: readonly Hold[]): Reply<"hello"> => ({
     protocol: protocolVersion,
     session: { id: session.id, secret, resumed: isResumed },

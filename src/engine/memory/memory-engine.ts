@@ -47,7 +47,8 @@ const fencesPerMs = 1000;
 export class MemoryEngine implements Engine {
   readonly #limits: Limits;
   readonly #expiries: ExpiryHeap;
-  readonly #waits: Waits;
+  /** Whatever waits elsewhere in the broker stands here too: it counts, is shown and ends as all the others do. */
+  readonly waits: Waits;
   readonly #keyspace: Keyspace;
   readonly #leases: Leases;
   readonly #onces: Onces;
@@ -65,7 +66,7 @@ export class MemoryEngine implements Engine {
     this.#fence = clock.nowMs() * fencesPerMs;
     this.#limits = limits;
     this.#expiries = expiries;
-    this.#waits = waits;
+    this.waits = waits;
     this.#keyspace = new Keyspace({ expiries, limits, waits });
     this.#leases = new Leases({ expiries, limits, waits, nextFence, requireName });
     this.#onces = new Onces({ expiries, waits, keyspace: this.#keyspace, nextFence, requireName });
@@ -168,7 +169,7 @@ export class MemoryEngine implements Engine {
     return explain({
       name,
       holders: isPoolOnly ? [] : this.#holdersOf(name),
-      waits: isPoolOnly ? [] : this.#waits.for(name, ["lease", "once", "get", ...sharingWaits]),
+      waits: isPoolOnly ? [] : this.waits.for(name, ["lease", "once", "get", "request", ...sharingWaits]),
       pool: this.#pools.find(name),
       cycleOf: (pool) => this.#pools.cycleOf(pool, nowMs),
       isKnown: !isPoolOnly && (this.#keyspace.find(name, nowMs) !== undefined || this.sharing.has(name)),
@@ -185,7 +186,7 @@ export class MemoryEngine implements Engine {
     const nowMs = this.#expiries.sweep();
     const reason = new EphemeralError("cancelled", `Cannot go on waiting: the session ${label ?? id} has ended`);
     this.#pools.together(() => {
-      this.#waits.endSession(id, reason);
+      this.waits.endSession(id, reason);
       this.#pools.endSession(id);
     });
     this.#leases.endSession(id, nowMs);
@@ -203,7 +204,7 @@ export class MemoryEngine implements Engine {
 
   waitsOf(sessionId: string): readonly WaitInfo[] {
     this.#expiries.sweep();
-    return this.#waits.of(sessionId);
+    return this.waits.of(sessionId);
   }
 
   observe(listener: ((event: KeyEvent) => void) | undefined): void {
@@ -217,7 +218,7 @@ export class MemoryEngine implements Engine {
       leases: this.#leases.size,
       onces: this.#onces.size,
       grants: this.#pools.size,
-      waits: this.#waits.size,
+      waits: this.waits.size,
       storeBytes: this.#keyspace.storeBytes,
       itemsExpired: this.#keyspace.expiredCount,
       leasesExpired: this.#leases.expiredCount,
@@ -229,7 +230,7 @@ export class MemoryEngine implements Engine {
   close(): void {
     this.#isClosed = true;
     this.#pools.closing();
-    this.#waits.failAll(closed());
+    this.waits.failAll(closed());
     this.#expiries.clear();
     for (const part of [this.#keyspace, this.#leases, this.#onces, this.#pools, this.sharing]) part.clear();
   }
