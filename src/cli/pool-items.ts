@@ -1,8 +1,7 @@
 /**
  * Items of a pool as people write them: words, JSON, or a file with a JSON list or one item a line. Knows no broker.
  */
-import { Encoded } from "../protocol/commands.ts";
-import { jsonText } from "../protocol/json-values.ts";
+import { jsonValue } from "../protocol/json-values.ts";
 import type { PoolItemInput } from "../protocol/pools.ts";
 import { usageError } from "./failure.ts";
 
@@ -26,7 +25,7 @@ export async function readItems({ words, isJson, file, tags }: GivenItems): Prom
   const items = [...typed, ...(file === undefined ? [] : await itemsIn(file))];
   if (items.length === 0) throw usageError("Cannot read items: there are none", `Give some, or --file; ${form}`);
   return items.map((item) => ({
-    value: new Encoded(jsonText(item.value)),
+    value: jsonValue(item.value),
     tags: [...item.tags, ...tags],
   }));
 }

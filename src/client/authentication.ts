@@ -2,6 +2,7 @@
  * The client's half of the mutual proof: that it knows the secret, and that the broker does. Uses Web Crypto, the same on
  * Node, Bun and in a browser, whose `verify` compares in constant time. The secret itself never leaves this file.
  */
+import type { HelloReply, Reply, Request } from "../protocol/commands.ts";
 import { EphemeralError } from "../protocol/errors.ts";
 
 /** What both proofs are made over. */
@@ -10,6 +11,25 @@ export interface Handshake {
   readonly endpoint: string;
   readonly serverNonce: string;
   readonly clientNonce: string;
+}
+
+/** The words of the greeting: each is said, and resolves to the reply. */
+export interface Greeting {
+  challenge(): Promise<Reply<"challenge">>;
+  hello(auth: NonNullable<Request<"hello">["auth"]>): Promise<HelloReply>;
+}
+
+/** Proves to the broker that we know the secret, and resolves once the broker has proved it to us.
+ *  @throws {EphemeralError} `auth_failed` */
+export async function authenticate(
+  { endpoint, secret }: { readonly endpoint: string; readonly secret: string },
+  greeting: Greeting,
+): Promise<HelloReply> {
+  const { nonce: serverNonce } = await greeting.challenge();
+  const handshake = { endpoint, serverNonce, clientNonce: makeClientNonce() };
+  const hello = await greeting.hello({ nonce: handshake.clientNonce, proof: await proveClient(secret, handshake) });
+  await verifyServer(secret, { handshake, proof: hello.auth?.proof });
+  return hello;
 }
 
 type Side = "client" | "server";

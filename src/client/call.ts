@@ -5,6 +5,7 @@
 import type { ClientCodec } from "../protocol/codec.ts";
 import type { CommandName, EncodedValue, Reply, Request, WaitMs } from "../protocol/commands.ts";
 import { EphemeralError, isErrorCode } from "../protocol/errors.ts";
+import { notFinite } from "../protocol/json-values.ts";
 import { json } from "./json-codec.ts";
 
 /** A command without its envelope and without `waitMs`, which depends on when it is sent. */
@@ -25,45 +26,46 @@ export interface CallRequest<Name extends CommandName, Result> {
   readonly signal?: AbortSignal | undefined;
 }
 
-/** The two ends of the caller's promise. */
-export interface Settling<Result> {
+/** How a call begins, and where it ends. */
+export interface CallStart<Result> {
+  /** The two ends of the caller's promise. */
   resolve(result: Result | Promise<Result>): void;
   reject(reason: unknown): void;
-  /** Called once, with the first of the two. */
+  /** Called once, after the first of the two. */
   onSettled(): void;
+  /** JSON unless told. */
+  readonly codec?: ClientCodec;
+  readonly nowMs: number;
+  /** Past it the call fails; Infinity while the broker may take its time. */
+  readonly deadlineMs: number;
 }
 
 /** What `id`, `waitMs` and the frame's ends take at most. */
 const envelopeBytes = 64;
 
-/** Speaks JSON unless told. */
 export class Call<Name extends CommandName = CommandName, Result = unknown> {
-  /** Past it the call fails; Infinity while the broker may take its time. */
   deadlineMs: number;
   /** Its number on the present link; 0 while it is not sent. */
   id = 0;
   /** It was sent on a link that is gone, and running it twice would matter. */
   mayHaveRun = false;
+  /** Whether the caller has an answer, or has gone; a reply that still comes is a late one. */
+  outcome: "none" | "answered" | "failed" = "none";
   readonly #request: CallRequest<Name, Result>;
-  readonly #settling: Settling<Result>;
+  readonly #start: CallStart<Result>;
   readonly #codec: ClientCodec;
   /** Written at once, so that what the caller changes afterwards is not sent. */
   readonly #prepared: EncodedValue;
-  readonly #startedAtMs: number;
-  #isSettled = false;
   #onAbort: (() => void) | undefined;
 
   /** @throws {EphemeralError} `bad_command` for what the codec cannot carry */
-  constructor(
-    request: CallRequest<Name, Result>,
-    start: Settling<Result> & { readonly codec?: ClientCodec; readonly nowMs: number; readonly deadlineMs: number },
-  ) {
+  constructor(request: CallRequest<Name, Result>, start: CallStart<Result>) {
     this.#request = request;
-    this.#settling = start;
+    this.#start = start;
     this.#codec = start.codec ?? json;
     this.#prepared = this.#codec.prepare(request.command);
-    this.#startedAtMs = start.nowMs;
     this.deadlineMs = start.deadlineMs;
+    if (request.waitMs !== undefined && !Number.isFinite(request.waitMs)) throw notFinite(request.waitMs);
   }
 
   get command(): Outgoing {
@@ -72,12 +74,11 @@ export class Call<Name extends CommandName = CommandName, Result = unknown> {
   }
 
   get action(): CommandName {
-    return this.command.action;
+    return this.#request.command.action;
   }
 
-  /** Whether the caller has its answer; a reply that still comes is a late one. */
   get isSettled(): boolean {
-    return this.#isSettled;
+    return this.outcome !== "none";
   }
 
   /** Whether the broker may hold the answer back. */
@@ -95,10 +96,10 @@ export class Call<Name extends CommandName = CommandName, Result = unknown> {
   }
 
   /** The command as the frame to send under `id`; a wait asks for what is left of it. */
-  frame(id: number, nowMs: number): EncodedValue {
+  frame(id: number, clock: { nowMs(): number }): EncodedValue {
     if (!this.waits) return this.#codec.frame(this.#prepared, { id });
     const { waitMs = 0 } = this.#request;
-    const leftMs = waitMs < 0 ? -1 : Math.max(1, Math.ceil(waitMs - (nowMs - this.#startedAtMs)));
+    const leftMs = waitMs < 0 ? -1 : Math.max(1, Math.ceil(waitMs - (clock.nowMs() - this.#start.nowMs)));
     return this.#codec.frame(this.#prepared, { id, waitMs: leftMs });
   }
 
@@ -110,30 +111,30 @@ export class Call<Name extends CommandName = CommandName, Result = unknown> {
     signal.addEventListener("abort", this.#onAbort, { once: true });
   }
 
-  /** Takes the good reply. False when it came too late for the caller. */
-  succeed(reply: unknown): boolean {
-    if (this.#isSettled) return false;
+  /** Takes the good reply, unless it came too late for the caller. */
+  succeed(reply: unknown): void {
+    if (this.isSettled) return;
     try {
       // Both sides take the shapes from `CommandMap`, and the peer is the broker that owns our socket.
-      this.#settling.resolve(this.#request.read(reply as Reply<Name>));
-      this.#settle();
+      this.#start.resolve(this.#request.read(reply as Reply<Name>));
     } catch (error) {
       this.fail(error);
+      return;
     }
-    return true;
+    this.#settle("answered");
   }
 
   /** Tells the caller, unless it has its answer already. */
   fail(reason: unknown): void {
-    if (this.#isSettled) return;
-    this.#settling.reject(reason);
-    this.#settle();
+    if (this.isSettled) return;
+    this.#start.reject(reason);
+    this.#settle("failed");
   }
 
-  #settle(): void {
-    this.#isSettled = true;
+  #settle(outcome: "answered" | "failed"): void {
+    this.outcome = outcome;
     if (this.#onAbort !== undefined) this.#request.signal?.removeEventListener("abort", this.#onAbort);
-    this.#settling.onSettled();
+    this.#start.onSettled();
   }
 }
 

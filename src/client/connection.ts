@@ -7,27 +7,21 @@ import type { ClientCodec } from "../protocol/codec.ts";
 import type { CommandName, HelloReply } from "../protocol/commands.ts";
 import { EphemeralError } from "../protocol/errors.ts";
 import { Backlog } from "./backlog.ts";
-import { Call, type CallRequest, type Outgoing, type Settling } from "./call.ts";
+import { Call, type CallRequest, type CallStart, type Outgoing } from "./call.ts";
 import type { CancelTimer, ClientClock } from "./client-clock.ts";
-import {
-  type ConnectionEvent,
-  type ConnectionState,
-  nextState,
-  pipeReconnectBounds,
-  type ReconnectBounds,
-} from "./connection-state.ts";
+import type { ConnectionEvent, ConnectionState, ReconnectBounds } from "./connection-state.ts";
+import { nextState, pipeReconnectBounds } from "./connection-state.ts";
 import { type Attempt, cutOff, failingAtCaller, refused, unanswered, unconnected } from "./failures.ts";
-import type { LostHold } from "./holds.ts";
 import { json } from "./json-codec.ts";
 import { assumedLimits } from "./known-limits.ts";
 import { Link } from "./link.ts";
 import type { Loss } from "./loss.ts";
 import { PushListeners } from "./push-listeners.ts";
 import { reads } from "./reads.ts";
-import { Resumption } from "./resumption.ts";
+import { Resumption, type ResumptionOptions } from "./resumption.ts";
 import type { Transport } from "./transport.ts";
 
-export interface ConnectionOptions {
+export interface ConnectionOptions extends Partial<Pick<ResumptionOptions, "lingerMs" | "onLost">> {
   readonly endpoint: string;
   /** Makes the transport of one attempt. */
   readonly dial: () => Transport;
@@ -38,9 +32,6 @@ export interface ConnectionOptions {
   readonly timeoutMs: number;
   readonly secret: string | undefined;
   readonly label: string | undefined;
-  /** How long the session outlives a connection; 0 unless told. */
-  readonly lingerMs?: number;
-  readonly onLost?: ((holds: readonly LostHold[]) => void) | undefined;
   readonly reconnect?: ReconnectBounds;
   /** Told what the broker answers to each greeting, before it answers anything else. */
   readonly greeted?: (hello: HelloReply) => void;
@@ -67,7 +58,14 @@ export class Connection {
     this.#options = options;
     this.codec = options.codec ?? json;
     const { clock, lingerMs = 0, onLost } = options;
-    this.resumption = new Resumption({ clock, lingerMs, onLost, onOver: () => this.#unwant() });
+    this.resumption = new Resumption({
+      clock,
+      lingerMs,
+      onLost,
+      onOver: () => this.#unwant(),
+      // When it fails the session has ended, or ends with this client.
+      onUnclaimed: (command) => this.call({ command, read: () => undefined }).catch(() => {}),
+    });
   }
 
   get state(): ConnectionState["name"] {
@@ -81,7 +79,7 @@ export class Connection {
   call<Name extends CommandName, Result>(request: CallRequest<Name, Result>): Promise<Result> {
     return new Promise((resolve, reject) => {
       request.signal?.throwIfAborted();
-      const call = this.#newCall(request, failingAtCaller({ resolve, reject }));
+      const call = this.#newCall(request, { resolve, reject: failingAtCaller({ resolve, reject }) });
       if (this.#refusal !== undefined) throw refused(this.#refusal, this.#attempt(call));
       this.#assertFits(call);
       this.#start(call);
@@ -103,12 +101,11 @@ export class Connection {
 
   #newCall<Name extends CommandName, Result>(
     request: CallRequest<Name, Result>,
-    settling: Pick<Settling<Result>, "resolve" | "reject">,
+    { resolve, reject }: Pick<CallStart<Result>, "resolve" | "reject">,
   ): Call<Name, Result> {
     const nowMs = this.#options.clock.nowMs();
     const deadlineMs = nowMs + this.#options.timeoutMs;
-    const { codec } = this;
-    return new Call(request, { ...settling, onSettled: this.#onSettled, codec, nowMs, deadlineMs });
+    return new Call(request, { resolve, reject, onSettled: this.#onSettled, codec: this.codec, nowMs, deadlineMs });
   }
 
   #start(call: Call): void {
@@ -182,11 +179,16 @@ export class Connection {
   /** Only calls keep the process alive, and they have no socket now; a session that waits does not. */
   #armReconnect(delayMs: number): void {
     this.#cancelReconnect?.();
-    const alarm = (): void => this.#advance({ type: "due" });
-    this.#cancelReconnect = this.#options.clock.after(delayMs, { alarm, keepsAlive: this.#pending > 0 });
+    const due = { alarm: () => this.#advance({ type: "due" }), keepsAlive: this.#pending > 0 };
+    this.#cancelReconnect = this.#options.clock.after(delayMs, due);
   }
 
   #dial(): void {
+    const { loading } = this.resumption;
+    if (loading !== undefined) {
+      void loading.then(() => this.#state.name === "connecting" && this.#dial());
+      return;
+    }
     const { dial, clock, timeoutMs, secret, label } = this.#options;
     const introduction = { label, ...this.resumption.introduction };
     const link = new Link(
@@ -197,11 +199,7 @@ export class Connection {
         onGreeted: (hello) => this.#greeted(hello),
         onLost: (loss) => this.#lost(link, loss),
         onRefused: (error) => this.#refuse(error),
-        onAnswered: (call, answer) => {
-          const undo = this.resumption.answered(call, { ...answer, others: () => this.#unsettled() });
-          // When it fails the session has ended, or ends with this client.
-          if (undo !== undefined) this.call({ command: undo, read: () => undefined }).catch(() => {});
-        },
+        onAnswered: (call, reply) => this.resumption.answered({ call, reply, others: () => this.#unsettled() }),
       },
     );
     this.#link = link;
@@ -221,7 +219,7 @@ export class Connection {
 
   /** What is said before all that waits: a caller may want the same thing again. */
   #letGo(command: Outgoing): Call {
-    const call = this.#newCall({ command, read: () => undefined }, { resolve: () => {}, reject: () => {} });
+    const call = this.#newCall({ command, read() {} }, { resolve() {}, reject() {} });
     this.#await(call);
     return call;
   }
@@ -236,18 +234,18 @@ export class Connection {
       else again.push(call);
       call.mayHaveRun ||= mayHaveRun;
     }
-    const nowMs = this.#options.clock.nowMs();
+    const { clock, timeoutMs } = this.#options;
+    const nowMs = clock.nowMs();
     for (const call of again) {
       call.id = 0;
-      if (call.waits) call.deadlineMs = nowMs + this.#options.timeoutMs;
+      if (call.waits) call.deadlineMs = nowMs + timeoutMs;
       this.#armSweep(call.deadlineMs);
     }
     this.pushListeners.cut();
     this.#backlog.putBack(again);
     this.resumption.cut();
     const isWanted = this.#pending > 0 || this.resumption.isAwaited;
-    const random = this.#options.clock.random();
-    this.#advance({ type: "lost", nowMs, isWanted, random, retryAfterMs: loss.retryAfterMs });
+    this.#advance({ type: "lost", nowMs, isWanted, random: clock.random(), retryAfterMs: loss.retryAfterMs });
   }
 
   /** Fails everything, now and from now on. */
@@ -273,8 +271,7 @@ export class Connection {
   #armSweep(deadlineMs: number): void {
     if (this.#cancelSweep !== undefined || deadlineMs === Number.POSITIVE_INFINITY) return;
     const { clock } = this.#options;
-    const alarm = (): void => this.#sweep();
-    this.#cancelSweep = clock.after(deadlineMs - clock.nowMs(), { alarm, keepsAlive: false });
+    this.#cancelSweep = clock.after(deadlineMs - clock.nowMs(), { alarm: () => this.#sweep(), keepsAlive: false });
   }
 
   #sweep(): void {

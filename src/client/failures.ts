@@ -4,7 +4,7 @@
  */
 import type { CommandName } from "../protocol/commands.ts";
 import { EphemeralError } from "../protocol/errors.ts";
-import type { Settling } from "./call.ts";
+import type { CallStart } from "./call.ts";
 
 /** What may have been done, and nobody can tell. */
 const unknown = { outcome: "unknown" };
@@ -39,16 +39,13 @@ export function refused(refusal: EphemeralError, { action, isUnknown }: Attempt)
   return new EphemeralError(refusal.code, `Cannot ${action}: ${refusal.message}`, { details });
 }
 
-/** The ends of a caller's promise, so that the stack of a failure names who awaits it, where the runtime can tell (V8 can):
- *  the frames it was made in, below a socket, say nothing to anybody. */
-export function failingAtCaller<Result>({ resolve, reject }: Ends<Result>): Ends<Result> {
-  return {
-    resolve,
-    reject: (reason) => (reason instanceof EphemeralError ? resolve(thrownLater(reason)) : reject(reason)),
-  };
+/** Rejects a caller's promise so that the stack of a failure names who awaits it, where the runtime can tell (V8 can): the
+ *  frames it was made in, below a socket, say nothing to anybody. */
+export function failingAtCaller<Result>({ resolve, reject }: Ends<Result>): (reason: unknown) => void {
+  return (reason) => (reason instanceof EphemeralError ? resolve(thrownLater(reason)) : reject(reason));
 }
 
-type Ends<Result> = Pick<Settling<Result>, "resolve" | "reject">;
+type Ends<Result> = Pick<CallStart<Result>, "resolve" | "reject">;
 
 async function thrownLater(error: EphemeralError): Promise<never> {
   // Two turns: then the caller's promise follows this one, and the stack can be read off that.

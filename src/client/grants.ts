@@ -2,7 +2,7 @@
  * Asking for pools, locks and semaphores, and for who holds them. Loaded with the first of these. What is granted is a
  * `Grant`; what it costs to hold it is that one's business.
  */
-import { Encoded, type Request } from "../protocol/commands.ts";
+import type { Request } from "../protocol/commands.ts";
 import { EphemeralError } from "../protocol/errors.ts";
 import type { GrantReply, PoolItemInput, PoolWant, WhyReply } from "../protocol/pools.ts";
 import type { ClientClock } from "./client-clock.ts";
@@ -41,9 +41,7 @@ export class Grants {
   }
 
   put(action: "pool.define" | "pool.add", pool: string, items: readonly PoolItem[]): Promise<number> {
-    const records = new Encoded(items.map((item) => this.#itemOf(pool, item)));
-    // As it is written it reads as a list of items, which is what the vocabulary has.
-    const command = { action, pool, items: records as unknown as readonly PoolItemInput[] };
+    const command = { action, pool, items: items.map((item) => this.#itemOf(pool, item)) };
     return this.#connection.call<"pool.define" | "pool.add", number>({ command, read: ({ size }) => size });
   }
 

@@ -2,7 +2,6 @@
  * What a queue's handle does: pushes jobs in frames the broker takes, and hands them out one by one, each ended by the end
  * of what is done with it. Loaded with the first call of a queue.
  */
-import { Encoded } from "../protocol/commands.ts";
 import { EphemeralError } from "../protocol/errors.ts";
 import type { DeadJob, JobInput, QueueCounts, QueueInfo, TakenJob } from "../protocol/sharing.ts";
 import type { ClientClock } from "./client-clock.ts";
@@ -96,9 +95,8 @@ export class Jobs<Data> {
 
   #push(records: readonly JobInput[], closes: boolean | undefined): Promise<number> {
     const { connection, name: queue } = this.#parts;
-    // As it is written it reads as a list of jobs, which is what the vocabulary has.
-    const items = new Encoded(records) as unknown as readonly JobInput[];
-    return connection.call({ command: { action: "queue.push", queue, items, closes }, read: ({ count }) => count });
+    const command = { action: "queue.push", queue, items: records, closes } as const;
+    return connection.call({ command, read: ({ count }) => count });
   }
 
   #recordOf(item: QueueItem<Data>): { readonly record: JobInput; readonly size: number } {
@@ -107,9 +105,9 @@ export class Jobs<Data> {
       const actual = "wanted texts or jobs { data, id?, priority? }, got one without data";
       throw new EphemeralError("bad_command", `Cannot push to queue ${JSON.stringify(this.#parts.name)}: ${actual}`);
     }
-    const member = this.#parts.connection.codec.toMember(data);
-    const size = member instanceof Encoded ? member.data.length : 0;
-    return { record: { id, data: member, priority }, size: size + (id?.length ?? 0) + marginLength };
+    const { codec } = this.#parts.connection;
+    const record = { id, data: codec.toMember(data), priority };
+    return { record, size: codec.prepare(record).length + marginLength };
   }
 }
 

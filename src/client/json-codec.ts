@@ -1,20 +1,29 @@
 /**
- * The client's end of JSON lines, its default codec. Reads what the broker says without the broker's suspicion: nesting is
- * not scanned, as `JSON.parse` needs no protection and the broker's bound holds for what it keeps.
+ * The client's end of JSON lines, its default codec. A command is written by the runtime's own `JSON.stringify`, whole: put
+ * together member by member it takes twice as long.
  */
 import type { ClientCodec } from "../protocol/codec.ts";
-import { Encoded } from "../protocol/commands.ts";
-import { membersText, parseJson } from "../protocol/json-text.ts";
-import { fromJsonValue, jsonText } from "../protocol/json-values.ts";
-import { LineDecoder } from "../protocol/line-decoder.ts";
+import { fromJsonValue, jsonValue, notFinite } from "../protocol/json-values.ts";
+import { LineReader } from "./line-reader.ts";
 
 export const json: ClientCodec = {
-  decoder: (frameBytesMax) => new LineDecoder(frameBytesMax),
-  // Whoever owns our socket is our broker, and it sends objects.
-  decode: (frame) => parseJson(frame) as Record<string, unknown>,
-  prepare: (command) => membersText(command, ""),
-  frame: (prepared, envelope) => `{${membersText(envelope, "")},${prepared}}\n`,
+  reader: (frameBytesMax) => new LineReader(frameBytesMax),
+  prepare(command) {
+    refuseNotFinite(command);
+    return JSON.stringify(command).slice(1);
+  },
+  frame: (prepared, { id, waitMs }) => `{"id":${id},${waitMs === undefined ? "" : `"waitMs":${waitMs},`}${prepared}\n`,
   join: (frames) => frames.join(""),
-  toMember: (value) => new Encoded(jsonText(value)),
+  toMember: jsonValue,
   fromMember: fromJsonValue,
 };
+
+/** JSON would say null where there is no number, which means "not told".
+ *  @throws {EphemeralError} `bad_command` for NaN and infinities */
+function refuseNotFinite(command: object): void {
+  // The vocabulary's objects are literals with own members only, so `in` needs no second check.
+  for (const name in command) {
+    const member: unknown = command[name as keyof typeof command];
+    if (typeof member === "number" && !Number.isFinite(member)) throw notFinite(member);
+  }
+}

@@ -2,14 +2,13 @@
  * One open connection, from the first byte to the last: greets, numbers and sends calls, hands replies to them, and tells
  * how it ended. All said in one turn leaves in one write. It never comes back; `connection.ts` makes the next one.
  */
-import type { ClientCodec } from "../protocol/codec.ts";
+import type { ClientCodec, MessageReader } from "../protocol/codec.ts";
 import type { EncodedValue, HelloReply, Reply } from "../protocol/commands.ts";
 import { EphemeralError } from "../protocol/errors.ts";
-import type { FrameDecoder } from "../protocol/frame.ts";
 import { MiB } from "../protocol/sizes.ts";
 import { Call, errorOfReply, type Outgoing } from "./call.ts";
 import type { ClientClock } from "./client-clock.ts";
-import { authenticate, type Exchange, helloCommand, type Introduction } from "./greeting.ts";
+import { helloCommand, type Introduction } from "./greeting.ts";
 import { json } from "./json-codec.ts";
 import { assumedLimits } from "./known-limits.ts";
 import { closeOf, type Loss, lossOf } from "./loss.ts";
@@ -37,8 +36,9 @@ export interface LinkEvents {
   onLost(loss: Loss): void;
   /** Gone; the broker, or our own check of it, says to stay away. */
   onRefused(error: EphemeralError): void;
-  /** A good reply came, and its caller took it or has gone; or, undefined, we are told that what the call ends is not ours. */
-  onAnswered(call: Call, answer: { readonly reply: object | undefined; readonly isTaken: boolean }): void;
+  /** A good reply came, and its caller took it or has failed before; or, undefined, we are told that what the call ends is not
+   *  ours. */
+  onAnswered(call: Call, reply: object | undefined): void;
 }
 
 const greetings: readonly string[] = ["challenge", "hello"];
@@ -53,7 +53,7 @@ export class Link {
   readonly #options: LinkOptions;
   readonly #events: LinkEvents;
   readonly #codec: ClientCodec;
-  readonly #decoder: FrameDecoder;
+  readonly #reader: MessageReader;
   /** By number, so in the order sent; undefined where the answer says nothing new. */
   readonly #unanswered = new Map<number, Call | undefined>();
   #nextId = 1;
@@ -69,7 +69,7 @@ export class Link {
     this.#options = options;
     this.#events = events;
     this.#codec = options.codec ?? json;
-    this.#decoder = this.#codec.decoder(replyBytesMax);
+    this.#reader = this.#codec.reader(replyBytesMax);
   }
 
   /** Whether another call may be sent now. */
@@ -105,7 +105,7 @@ export class Link {
     const id = this.#nextId++;
     call.id = id;
     this.#unanswered.set(id, call);
-    this.#enqueue(call.frame(id, this.#options.clock.nowMs()));
+    this.#enqueue(call.frame(id, this.#options.clock));
   }
 
   /** Asks the broker to give up a wait. */
@@ -178,41 +178,35 @@ export class Link {
     this.#phase = "greeting";
     const { transport, secret, introduction } = this.#options;
     if (secret !== undefined) {
-      const exchange: Exchange = (command) => this.#exchange(command, (reply) => reply);
-      authenticate(exchange, { endpoint: transport.endpoint, secret, introduction }).then(
+      this.#authenticate({ endpoint: transport.endpoint, secret }).then(
         (hello) => this.#greeted(hello),
         (error: unknown) => this.#greetingFailed(error),
       );
       return;
     }
-    this.#exchange(helloCommand(introduction), (hello) => this.#greeted(hello)).catch(() => {});
+    this.#exchange(helloCommand(introduction), (hello) => this.#greeted(hello));
     if (introduction.lingerMs !== undefined) return;
     this.#phase = "writable";
     this.#events.onRoom();
   }
 
-  /** A command of the greeting itself. What it says counts before the next frame is read. It never settles when the link
-   *  ends first. */
-  #exchange<Name extends "challenge" | "hello", Result>(
-    command: Outgoing<Name>,
-    read: (reply: Reply<Name>) => Result,
-  ): Promise<Result> {
-    return new Promise((resolve, reject) => {
-      const fail = (error: unknown): void => {
-        this.#greetingFailed(error);
-        reject(error);
-      };
-      const codec = this.#codec;
-      const start = {
-        resolve,
-        reject: fail,
-        onSettled: () => {},
-        codec,
-        nowMs: 0,
-        deadlineMs: Number.POSITIVE_INFINITY,
-      };
-      if (this.#phase !== "over") this.send(new Call<Name, Result>({ command, read }, start));
+  /** Settles only while the link lasts. */
+  async #authenticate(who: { readonly endpoint: string; readonly secret: string }): Promise<HelloReply> {
+    const { authenticate } = await import("./authentication.ts");
+    return authenticate(who, {
+      challenge: () => new Promise((resolve) => this.#exchange<"challenge">({ action: "challenge" }, resolve)),
+      hello: (auth) =>
+        new Promise((resolve) => this.#exchange(helloCommand(this.#options.introduction, auth), resolve)),
     });
+  }
+
+  /** A command of the greeting itself. What it says counts before the next frame is read. */
+  #exchange<Name extends "challenge" | "hello">(command: Outgoing<Name>, resolve: (reply: Reply<Name>) => void): void {
+    if (this.#phase === "over") return;
+    const request = { command, read: resolve };
+    const reject = (error: unknown): void => this.#greetingFailed(error);
+    const times = { nowMs: 0, deadlineMs: Number.POSITIVE_INFINITY };
+    this.send(new Call<Name, void>(request, { resolve() {}, reject, onSettled() {}, codec: this.#codec, ...times }));
   }
 
   #greeted(hello: HelloReply): void {
@@ -233,15 +227,14 @@ export class Link {
 
   #receive(chunk: Uint8Array): void {
     try {
-      this.#decoder.push(chunk, this.#onFrame);
+      this.#reader.read(chunk, this.#onMessage);
     } catch (error) {
       this.#break(error instanceof Error ? error : new Error(`${error}`));
     }
     if (this.hasRoom) this.#events.onRoom();
   }
 
-  readonly #onFrame = (frame: Uint8Array): boolean => {
-    const message = this.#codec.decode(frame);
+  readonly #onMessage = (message: Readonly<Record<string, unknown>>): boolean => {
     if (typeof message.id === "number") this.#answer(message.id, message);
     else if (message.push === "closing") this.#closing(message);
     else if (message.push !== undefined) this.#events.onPush?.(message);
@@ -253,11 +246,12 @@ export class Link {
     const call = this.#unanswered.get(id);
     this.#unanswered.delete(id);
     if (call === undefined) return;
-    if (message.ok === true) this.#events.onAnswered(call, { reply: message, isTaken: call.succeed(message) });
-    else {
+    if (message.ok === true) {
+      call.succeed(message);
+      this.#events.onAnswered(call, message);
+    } else {
       // Of a release by several names some may be ours all the same.
-      const isLost = message.error === "not_owner" && call.action !== "release";
-      if (isLost) this.#events.onAnswered(call, { reply: undefined, isTaken: true });
+      if (message.error === "not_owner" && call.action !== "release") this.#events.onAnswered(call, undefined);
       call.fail(errorOfReply(message));
     }
   }

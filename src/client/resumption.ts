@@ -1,13 +1,14 @@
 /**
- * What outlives a connection: the session to go on with and what is held in it. After a cut decides what of the broker's
- * list is given back, what of ours is lost, and which calls can be said again. Knows nothing of sockets or frames.
+ * What outlives a connection: the session to go on with, how long it is there to go on with, and handles of what is held in
+ * it. What else is to be known of holds is loaded with the first of them. Knows nothing of sockets or frames.
  */
 import type { CommandName, HelloReply } from "../protocol/commands.ts";
 import type { Call, Outgoing } from "./call.ts";
 import type { CancelTimer, ClientClock } from "./client-clock.ts";
 import type { Introduction } from "./greeting.ts";
 import type { HeldGrant } from "./held-grant.ts";
-import { type Grant, grantOf, Holds, isAbout, isGrant, type LostHold, undoOf } from "./holds.ts";
+import type { LostHold } from "./holds.ts";
+import type { Answer, Reconciliation } from "./reconciliation.ts";
 
 export interface ResumptionOptions {
   readonly clock: ClientClock;
@@ -17,33 +18,27 @@ export interface ResumptionOptions {
   readonly onLost: ((holds: readonly LostHold[]) => void) | undefined;
   /** `lingerMs` have passed without a connection. */
   readonly onOver: () => void;
+  /** Somebody was granted what he waits for no more, and this gives it back. */
+  readonly onUnclaimed: (undo: Outgoing) => void;
 }
+
+/** Commands whose replies grant something to hold. */
+const granting: ReadonlySet<CommandName> = new Set(["lease", "once", "acquire", "queue.take"]);
 
 /** Commands that may be said again in the session they were said in: its holds tell whether they took effect, or they name
  *  a fence. */
-const repeatable: ReadonlySet<CommandName> = new Set([
-  "lease",
-  "release",
-  "once",
-  "once.resolve",
-  "once.reject",
-  "acquire",
-  "renew",
-  "queue.ack",
-  "queue.nack",
-  "queue.renew",
-]);
-
-/** Commands that end a hold, as its absence shows. */
-const ending = /release|ack$/;
+const repeatable = /^(lease|release|once(\.\w+)?|acquire|renew|queue\.(ack|nack|renew))$/;
 
 export class Resumption {
   /** What was acquired and not given back, by id; jobs by their fence. Handles come and go by themselves. */
   readonly grants = new Map<string, HeldGrant>();
   readonly #options: ResumptionOptions;
-  readonly #holds = new Holds();
   #session: { readonly id: string; readonly secret: string } | undefined;
   #stopTimer: CancelTimer | undefined;
+  #reconciliation: Reconciliation | undefined;
+  /** What is to be done once it is loaded, in this order. */
+  readonly #steps: ((reconciliation: Reconciliation) => void)[] = [];
+  #loading: Promise<void> | undefined;
 
   constructor(options: ResumptionOptions) {
     this.#options = options;
@@ -59,23 +54,30 @@ export class Resumption {
     return this.#stopTimer !== undefined;
   }
 
-  /** Whether a command that may have run can be said again once the session goes on. */
-  canRepeat(action: CommandName): boolean {
-    return this.#session !== undefined && repeatable.has(action);
+  /** What must have been loaded before a session is greeted that may be gone on with. */
+  get loading(): Promise<void> | undefined {
+    return this.#options.lingerMs > 0 && this.#reconciliation === undefined ? this.#load() : undefined;
   }
 
-  /** Notes an answer; `reply` is undefined where the broker says that we do not hold what the command ends. Returns what gives
-   *  back a grant whose caller has gone, unless one of `others` is about the same. */
-  answered(
-    call: Call,
-    answer: { reply: object | undefined; isTaken: boolean; others: () => readonly Call[] },
-  ): Outgoing | undefined {
-    const { reply, isTaken, others } = answer;
-    const grant = reply && grantOf(call.command, reply);
-    if (reply === undefined || grant === undefined) this.#holds.note(call.command, reply);
-    else if (isTaken) this.#holds.add(call.command, grant, reply);
-    else if (!this.#isExpected(grant, others())) return undoOf(grant);
-    return undefined;
+  /** Whether a command that may have run can be said again once the session goes on. */
+  canRepeat(action: CommandName): boolean {
+    return this.#session !== undefined && repeatable.test(action);
+  }
+
+  /** Notes an answer; `reply` is undefined where the broker says that we do not hold what the command ends. */
+  answered({ call, reply, others }: { call: Call; reply: object | undefined; others: () => readonly Call[] }): void {
+    const { command } = call;
+    if (this.#loading === undefined) {
+      // All but a few clients hold nothing, and have nothing to note.
+      const isGranting = granting.has(command.action) || ("scope" in command && command.scope === "session");
+      if (!isGranting) return;
+    }
+    const isTaken = call.outcome === "answered";
+    const answer: Answer = { call, reply, isTaken, others: isTaken ? [] : others() };
+    this.#do((reconciliation) => {
+      const undo = reconciliation.answered(answer);
+      if (undo !== undefined) this.#options.onUnclaimed(undo);
+    });
   }
 
   /** The connection is gone. */
@@ -97,20 +99,9 @@ export class Resumption {
   greeted({ session, holds }: HelloReply, waiting: readonly Call[]): readonly Outgoing[] | undefined {
     this.#stop();
     if (this.#options.lingerMs > 0) this.#session = { id: session.id, secret: session.secret };
-    if (!session.resumed) {
-      this.#lose();
-      return undefined;
-    }
-    for (const ended of this.#holds.retain(holds)) {
-      for (const call of waiting) {
-        if (call.mayHaveRun && ending.test(call.action) && isAbout(call.command, ended))
-          call.succeed({ released: true });
-      }
-      if (ended.kind === "grant") this.grants.get(ended.id)?.lose();
-      else if (ended.kind === "job") this.grants.get(`job ${ended.fence}`)?.lose();
-    }
-    const unexpected = holds.filter((hold): hold is Grant => isGrant(hold) && !this.#isExpected(hold, waiting));
-    return unexpected.map(undoOf);
+    if (session.resumed) return this.#reconciliation?.resumed(holds, { waiting, grants: this.grants });
+    this.#lose();
+    return undefined;
   }
 
   /** There is no connection any more. What was held `isLost` where the caller did not close it himself. */
@@ -122,11 +113,14 @@ export class Resumption {
 
   #lose(): void {
     this.#stop();
-    const lost = this.#holds.lose();
     this.#loseGrants();
     const { onLost } = this.#options;
-    // What a caller's code throws is not ours to handle.
-    if (lost.length > 0 && onLost !== undefined) queueMicrotask(() => onLost(lost));
+    if (this.#loading === undefined) return;
+    this.#do((reconciliation) => {
+      const lost = reconciliation.lose();
+      // What a caller's code throws is not ours to handle.
+      if (lost.length > 0 && onLost !== undefined) queueMicrotask(() => onLost(lost));
+    });
   }
 
   #loseGrants(): void {
@@ -138,16 +132,19 @@ export class Resumption {
     this.#stopTimer = undefined;
   }
 
-  /** Whether a caller knows of `grant`, or one of the `waiting` will: a lease is renewed by the command that was granted it,
-   *  a turn answers one that waits for it. */
-  #isExpected(grant: Grant, waiting: readonly Call[]): boolean {
-    if (this.#holds.has(grant)) return true;
-    const call = waiting.find((one) => isAbout(one.command, grant));
-    if (call !== undefined && grant.kind === "once") {
-      const reply = { leader: true, fence: grant.fence };
-      call.succeed(reply);
-      this.#holds.add(call.command, grant, reply);
+  #do(step: (reconciliation: Reconciliation) => void): void {
+    if (this.#reconciliation !== undefined) step(this.#reconciliation);
+    else {
+      this.#steps.push(step);
+      void this.#load();
     }
-    return call !== undefined;
+  }
+
+  #load(): Promise<void> {
+    this.#loading ??= import("./reconciliation.ts").then(({ Reconciliation }) => {
+      this.#reconciliation = new Reconciliation();
+      for (const step of this.#steps.splice(0)) step(this.#reconciliation);
+    });
+    return this.#loading;
   }
 }

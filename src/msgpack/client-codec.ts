@@ -3,19 +3,25 @@
  * frames of the broker's codec, and takes and refuses the same values as JSON.
  */
 import type { ClientCodec, Envelope } from "../protocol/codec.ts";
-import { Encoded, type EncodedValue } from "../protocol/commands.ts";
+import type { EncodedValue } from "../protocol/commands.ts";
 import { assert } from "../protocol/errors.ts";
 import { plainValue } from "../protocol/json-values.ts";
 import { PrefixedDecoder } from "../protocol/prefixed-decoder.ts";
-import { msgpackCodec, prefixBytes, toMessagePack } from "./codec.ts";
+import { msgpackCodec, prefixBytes } from "./codec.ts";
 
 export const msgpack: ClientCodec = {
-  decoder: (frameBytesMax) => new PrefixedDecoder(frameBytesMax),
-  decode: (frame) => msgpackCodec.decode(frame),
+  reader(frameBytesMax) {
+    const decoder = new PrefixedDecoder(frameBytesMax);
+    return {
+      read(chunk, onMessage) {
+        decoder.push(chunk, (frame) => onMessage(msgpackCodec.decode(frame)));
+      },
+    };
+  },
   prepare: (command) => msgpackCodec.encode(command),
   frame: withEnvelope,
   join: joined,
-  toMember: (value) => new Encoded(toMessagePack(plainValue(value))),
+  toMember: plainValue,
   fromMember: (member) => member,
 };
 

@@ -6,7 +6,7 @@ import { Encoder } from "@msgpack/msgpack";
 import type { Codec } from "../protocol/codec.ts";
 import { Encoded } from "../protocol/commands.ts";
 import { assert, EphemeralError } from "../protocol/errors.ts";
-import { fromJsonValue } from "../protocol/json-values.ts";
+import { fromJsonValue, notFinite } from "../protocol/json-values.ts";
 import { readMessagePack } from "./reader.ts";
 import { scanMessagePack } from "./scan.ts";
 
@@ -99,7 +99,7 @@ const mayBeUnwritable = /\\u|__proto__/;
 function writable(value: unknown): unknown {
   if (typeof value === "string") return value.toWellFormed();
   if (typeof value === "number" && !Number.isFinite(value)) {
-    throw new EphemeralError("bad_command", `Cannot send command: wanted finite numbers, got ${value}`);
+    throw notFinite(value);
   }
   if (typeof value !== "object" || value === null || value instanceof Uint8Array) return value;
   if (Array.isArray(value)) return value.map(writable);

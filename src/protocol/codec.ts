@@ -3,7 +3,6 @@
  * JSON lives in this folder and in the client, MessagePack in `src/msgpack/`; whoever opens a connection hands the codec in.
  */
 import type { EncodedValue } from "./commands.ts";
-import type { FrameDecoder } from "./frame.ts";
 
 /** The broker's end. */
 export interface Codec {
@@ -30,14 +29,21 @@ export interface Envelope {
   readonly waitMs?: number | undefined;
 }
 
+/** Is handed each message. Returning false stops before the next one, for good. */
+export type MessageHandler = (message: Record<string, unknown>) => boolean;
+
+/** Resumable at every byte. */
+export interface MessageReader {
+  /** Hands every message that `chunk` completes to `onMessage`, in order. The broker is trusted to send objects of the protocol.
+   *  @throws {EphemeralError} `invalid_json` for bytes that are no message of this codec, `too_large` for a frame past the
+   *  bound; nothing can be read any further */
+  read(chunk: Uint8Array, onMessage: MessageHandler): void;
+}
+
 /** The client's end. A command is written in two steps: itself when it is issued, its envelope when it is sent. */
 export interface ClientCodec {
-  /** Cuts what the broker sends into frames. */
-  decoder(frameBytesMax: number): FrameDecoder;
-
-  /** Reads one frame. The broker is trusted to send objects of the protocol.
-   *  @throws {EphemeralError} `invalid_json` for bytes that are no message of this codec */
-  decode(frame: Uint8Array): Record<string, unknown>;
+  /** Reads what the broker sends, from the first byte of a connection to the last. */
+  reader(frameBytesMax: number): MessageReader;
 
   /** Writes a command without its envelope. Members that are undefined are left out. */
   prepare(command: object): EncodedValue;

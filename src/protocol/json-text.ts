@@ -4,6 +4,7 @@
  */
 import { Encoded } from "./commands.ts";
 import { assert, EphemeralError } from "./errors.ts";
+import { notFinite } from "./json-values.ts";
 
 /** Writes a value that is kept in another form than JSON text. */
 type WriteKept = (kept: Uint8Array) => string;
@@ -51,5 +52,5 @@ function memberText(value: unknown, writeKept: WriteKept | undefined): string {
 
 function numberText(value: number): string {
   if (Number.isFinite(value)) return `${value}`;
-  throw new EphemeralError("bad_command", `Cannot send command: wanted finite numbers, got ${value}`);
+  throw notFinite(value);
 }

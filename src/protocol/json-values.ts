@@ -12,8 +12,13 @@ const escapedKey = /^\$+binary$/;
  *  @throws {EphemeralError} `bad_command` for what JSON cannot carry: Date, Map, bigint, NaN, functions, symbols, undefined,
  *  cycles and nesting over 64 */
 export function jsonText(value: unknown): string {
-  if (typeof value === "string" || typeof value === "boolean" || value === null) return JSON.stringify(value);
-  return JSON.stringify(checked(value, jsonForm));
+  return JSON.stringify(jsonValue(value));
+}
+
+/** A copy of a caller's value that is plain JSON, `Uint8Array`s included.
+ *  @throws {EphemeralError} `bad_command`, as `jsonText` does */
+export function jsonValue(value: unknown): unknown {
+  return checked(value, jsonForm);
 }
 
 /** A copy of a caller's value that holds nothing but plain JSON and `Uint8Array`s.
@@ -56,6 +61,11 @@ function checked(value: unknown, form: Form, depth = 0): unknown {
       checked(member, form, depth + 1),
     ]),
   );
+}
+
+/** A number for which JSON has no text, in a command. */
+export function notFinite(actual: number): EphemeralError {
+  return new EphemeralError("bad_command", `Cannot send command: wanted finite numbers, got ${actual}`);
 }
 
 function notJson(actual: string): EphemeralError {

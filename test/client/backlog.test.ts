@@ -7,7 +7,7 @@ function callOf(key: string): Call {
   return new Call({ command: { action: "get", key }, read: () => key }, settling);
 }
 
-const lineOf = (call: Call | undefined) => call?.frame(1, 0);
+const lineOf = (call: Call | undefined) => call?.frame(1, { nowMs: () => 0 });
 
 describe("Backlog", () => {
   test("gives calls in the order they came, those sent before first", () => {

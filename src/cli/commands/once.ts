@@ -5,9 +5,8 @@
 import { defaultTtlMs } from "../../broker/config.ts";
 import type { Connection } from "../../client/connection.ts";
 import type { Reply } from "../../protocol/commands.ts";
-import { Encoded } from "../../protocol/commands.ts";
 import { EphemeralError } from "../../protocol/errors.ts";
-import { fromJsonValue, jsonText } from "../../protocol/json-values.ts";
+import { fromJsonValue, jsonValue } from "../../protocol/json-values.ts";
 import type { Ending } from "../child.ts";
 import { print } from "../output.ts";
 import { definePage } from "../page.ts";
@@ -108,7 +107,7 @@ async function share(connection: Connection, { key, fence, ttl, ending, bytes }:
     if (ending.kind === "killed") await reject(`killed by signal ${ending.signal}`, true);
     else if (ending.status !== 0) await reject(`exit status ${ending.status}`, false);
     else {
-      const value = new Encoded(jsonText(textOf(bytes) ?? bytes));
+      const value = jsonValue(textOf(bytes) ?? bytes);
       await connection.call({ command: { action: "once.resolve", key, fence, value, ttl }, read: () => undefined });
     }
   } catch (error) {

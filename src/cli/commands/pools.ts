@@ -1,7 +1,6 @@
 /**
  * The page of pool: what items a pool has, and which of them nobody is to get.
  */
-import { Encoded } from "../../protocol/commands.ts";
 import { EphemeralError } from "../../protocol/errors.ts";
 import type { GrantReply, WhyReply } from "../../protocol/pools.ts";
 import { type Answer, type Ask, call, clientFlags } from "../call.ts";
@@ -92,10 +91,8 @@ async function put(action: "pool.define" | "pool.add", args: Given): Promise<voi
   const words = itemsOf(args);
   const tags = args.tag?.split(",") ?? [];
   const items = await readItems({ words, isJson: args["json-value"] === true, file: args.file, tags });
-  // As it is written it reads as a list of items, which is what the vocabulary has.
-  const records = new Encoded(items) as unknown as typeof items;
   await call(args, async (ask) => {
-    const { size } = await ask<"pool.define" | "pool.add">({ action, pool: args.pool, items: records });
+    const { size } = await ask<"pool.define" | "pool.add">({ action, pool: args.pool, items });
     return { document: { size } };
   });
 }

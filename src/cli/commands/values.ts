@@ -2,9 +2,9 @@
  * The pages of get, set, del and list: values under keys, from a shell.
  */
 import { defaultTtlMs } from "../../broker/config.ts";
-import { Encoded, type ListedItem, type Reply } from "../../protocol/commands.ts";
+import type { ListedItem, Reply } from "../../protocol/commands.ts";
 import { EphemeralError } from "../../protocol/errors.ts";
-import { fromJsonValue, jsonText } from "../../protocol/json-values.ts";
+import { fromJsonValue, jsonValue } from "../../protocol/json-values.ts";
 import { type Answer, type Ask, call, clientFlags } from "../call.ts";
 import { usageError } from "../failure.ts";
 import { type Paint, table } from "../output.ts";
@@ -92,7 +92,7 @@ export const setPage = definePage({
     };
     const ttl = durationFlag(args, "ttl") ?? defaultTtlMs;
     const value = await givenValue(args.value, { isJson: args["json-value"] === true, isBytes: args.bytes === true });
-    const stored = { key: args.key, value: new Encoded(jsonText(value)), ttl, compressed: undefined };
+    const stored = { key: args.key, value: jsonValue(value), ttl, compressed: undefined };
     await call(args, async (ask) => {
       const { version } = await ask({ action: "set", ...stored, ...conditions });
       return { document: { version } };

@@ -1,0 +1,72 @@
+/**
+ * What is held, compared with what callers know of and with what the broker lists after a cut: tells what is to be given back
+ * and what is lost, and answers calls whose answer that tells. Loaded when something is held first, or a session is to be
+ * gone on with.
+ */
+import type { Hold } from "../protocol/commands.ts";
+import type { Call, Outgoing } from "./call.ts";
+import type { HeldGrant } from "./held-grant.ts";
+import { type Grant, grantOf, Holds, isAbout, isGrant, type LostHold, undoOf } from "./holds.ts";
+
+/** Commands that end a hold, as its absence shows. */
+const ending = /release|ack$/;
+
+/** An answer, as it came: what waited for one beside it is known only then. */
+export interface Answer {
+  readonly call: Call;
+  /** Undefined where the broker says that we do not hold what the command ends. */
+  readonly reply: object | undefined;
+  /** Whether its caller was still there. */
+  readonly isTaken: boolean;
+  /** Calls without an answer, where its caller was not. */
+  readonly others: readonly Call[];
+}
+
+export class Reconciliation {
+  readonly #holds = new Holds();
+
+  /** Notes an answer. Returns what gives back a grant whose caller has gone, unless one of the others is about the same. */
+  answered({ call, reply, isTaken, others }: Answer): Outgoing | undefined {
+    const grant = reply && grantOf(call.command, reply);
+    if (reply === undefined || grant === undefined) this.#holds.note(call.command, reply);
+    else if (isTaken) this.#holds.add(call.command, grant, reply);
+    else if (!this.#isExpected(grant, others)) return undoOf(grant);
+    return undefined;
+  }
+
+  /** The session goes on with `holds`. Answers those of the `waiting` calls whose answer they tell, and returns what is to be
+   *  said before them. */
+  resumed(
+    holds: readonly Hold[],
+    { waiting, grants }: { waiting: readonly Call[]; grants: ReadonlyMap<string, HeldGrant> },
+  ): readonly Outgoing[] {
+    for (const ended of this.#holds.retain(holds)) {
+      for (const call of waiting) {
+        if (call.mayHaveRun && ending.test(call.action) && isAbout(call.command, ended))
+          call.succeed({ released: true });
+      }
+      if (ended.kind === "grant") grants.get(ended.id)?.lose();
+      else if (ended.kind === "job") grants.get(`job ${ended.fence}`)?.lose();
+    }
+    const unexpected = holds.filter((hold): hold is Grant => isGrant(hold) && !this.#isExpected(hold, waiting));
+    return unexpected.map(undoOf);
+  }
+
+  /** The session has ended. Returns what ended with it. */
+  lose(): readonly LostHold[] {
+    return this.#holds.lose();
+  }
+
+  /** Whether a caller knows of `grant`, or one of the `waiting` will: a lease is renewed by the command that was granted it,
+   *  a turn answers one that waits for it. */
+  #isExpected(grant: Grant, waiting: readonly Call[]): boolean {
+    if (this.#holds.has(grant)) return true;
+    const call = waiting.find((one) => isAbout(one.command, grant));
+    if (call !== undefined && grant.kind === "once") {
+      const reply = { leader: true, fence: grant.fence };
+      call.succeed(reply);
+      this.#holds.add(call.command, grant, reply);
+    }
+    return call !== undefined;
+  }
+}
