@@ -53,6 +53,7 @@ describe("README", () => {
     { name: "at most five calls", output: "API call in seat 0\ncalls: 1\n" },
     { name: "costly set-up", output: "calls: 1\n" },
     { name: "turns", output: "as ada\ncalls: 3\n" },
+    { name: "work", output: "test cart.spec.ts\ntest login.spec.ts\ncalls: 0\n" },
     { name: "set and get", output: "calls: 0\n" },
     { name: "a watch", output: "set\ncalls: 0\n" },
     { name: "a cut connection", output: "calls: 0\n" },

@@ -52,11 +52,19 @@ export type Greeting = () => HelloReply | undefined;
 /** Asks the broker that flags and environment name, and prints what it says. Speaks through the client's connection and
  *  not through `Client`, whose methods resolve to less than the reply holds.
  *  @throws {EphemeralError} whatever the settings or the broker refuse */
-export async function call(flags: Flags, inquire: (ask: Ask, greeting: Greeting) => Promise<Answer>): Promise<void> {
-  const { connection, absence, greeting } = connectionTo(clientSettings(flags, processEnvironment));
-  const ask: Ask = (command, waitMs = 0) => connection.call({ command, waitMs, read: (reply) => reply });
+export function call(flags: Flags, inquire: (ask: Ask, greeting: Greeting) => Promise<Answer>): Promise<void> {
+  return callThrough(flags, ({ connection, greeting }) => {
+    const ask: Ask = (command, waitMs = 0) => connection.call({ command, waitMs, read: (reply) => reply });
+    return inquire(ask, greeting);
+  });
+}
+
+/** The same for what the client's own parts say. */
+export async function callThrough(flags: Flags, inquire: (dialled: Dialled) => Promise<Answer>): Promise<void> {
+  const dialled = connectionTo(clientSettings(flags, processEnvironment));
+  const { connection, absence } = dialled;
   try {
-    const { document, text = "" } = await Promise.race([inquire(ask, greeting), absence]);
+    const { document, text = "" } = await Promise.race([inquire(dialled), absence]);
     if (flags.json === true) return await printJson(document);
     await print(typeof text === "function" ? text(await paintFor(1, processEnvironment)) : text);
   } finally {

@@ -1,5 +1,5 @@
 /**
- * The command beside the broker: started in our own process group and session with our stdin, stdout and stderr, told
+ * The command beside the broker: started in our own process group and session with our streams, told
  * signals, killed with its descendants, and its ending told exactly. Decides nothing.
  */
 import { killRun } from "./descendants.ts";
@@ -23,6 +23,8 @@ export interface ChildOptions {
   readonly ignoredSignals: ReadonlySet<number>;
   /** The descriptor that takes its stdout; ours unless told. */
   readonly stdout?: number;
+  /** It gets nothing to read; our stdin unless told. */
+  readonly stdin?: "ignore";
 }
 
 export class Child {
@@ -57,9 +59,11 @@ export class Child {
 
 function spawn(options: ChildOptions): Bun.Subprocess {
   const settings = {
-    stdio: ["inherit", options.stdout ?? "inherit", "inherit"] as ["inherit", number | "inherit", "inherit"],
+    stdin: options.stdin ?? "inherit",
+    stdout: options.stdout ?? "inherit",
+    stderr: "inherit",
     env: { ...options.environment, ...options.mark.environment },
-  };
+  } as const;
   const [name = options.path, ...rest] = options.command;
   if (options.ignoredSignals.size > 0) {
     // The runtime gives a child every signal's default back; only a shell can hand "ignored" on, and it runs scripts too.

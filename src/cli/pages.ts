@@ -23,6 +23,7 @@ const loaders: ReadonlyMap<string, () => Promise<Page>> = new Map([
   ["holders", async () => (await import("./commands/holders.ts")).holdersPage],
   ["lease", async () => (await import("./commands/leases.ts")).leasePage],
   ["release", async () => (await import("./commands/leases.ts")).releasePage],
+  ["queue", async () => (await import("./commands/queues.ts")).queuePage],
   ["ls", async () => (await import("./commands/brokers.ts")).lsPage],
   ["ps", async () => (await import("./commands/inspect.ts")).psPage],
   ["ping", async () => (await import("./commands/inspect.ts")).pingPage],

@@ -113,6 +113,6 @@ async function patiently<Turn>({ wait, name }: TurnOptions<Turn>, connection: Co
 }
 
 /** Clients of the command look for EPHEMERAL_SECRET, wherever we had it from. */
-function commandEnvironment({ secret }: ClientSettings): Environment {
+export function commandEnvironment({ secret }: ClientSettings): Environment {
   return secret === undefined ? processEnvironment : { ...processEnvironment, EPHEMERAL_SECRET: secret };
 }

@@ -57,6 +57,9 @@ Leases
   lease    Take the lowest free number of a key, or renew the one held
   release  Give a worker's lease back
 
+Work
+  queue  Share jobs between processes: each is done once, by whoever is free
+
 Broker
   ls       Show which brokers of yours are running
   ps       Show who is connected, what each holds and what each waits for
