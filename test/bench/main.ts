@@ -3,13 +3,14 @@
 import { cpus } from "node:os";
 import { parseArgs } from "node:util";
 import type { Measure, Result } from "./measure.ts";
+import { fanOut } from "./measures/fan-out.ts";
 import { keys } from "./measures/keys.ts";
 import { locks } from "./measures/locks.ts";
 import { executable, idle, startUp } from "./measures/program.ts";
 import { roundTrips } from "./measures/round-trips.ts";
 import { formatNumber, table } from "./statistics.ts";
 
-const measures: readonly Measure[] = [...roundTrips, locks, keys, startUp, idle, executable];
+const measures: readonly Measure[] = [...roundTrips, locks, keys, fanOut, startUp, idle, executable];
 
 const { values: flags } = parseArgs({
   options: { only: { type: "string" }, rounds: { type: "string", default: "5" }, json: { type: "string" } },

@@ -1,0 +1,11 @@
+/** Socket.IO on Node: what one client says, all are told. `node socket-io-server.mjs FOLDER`; prints its port. */
+import { createServer } from "node:http";
+import { createRequire } from "node:module";
+
+const { Server } = createRequire(`${process.argv[2]}/`)("socket.io");
+const http = createServer();
+const server = new Server(http, { transports: ["websocket"], serveClient: false });
+server.on("connection", (socket) => {
+  socket.on("say", (message) => server.emit("message", message));
+});
+http.listen(0, "127.0.0.1", () => console.log(http.address().port));
