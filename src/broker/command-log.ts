@@ -12,11 +12,15 @@ import type { Log, LogFields } from "./log.ts";
 const toldOfRequests: ReadonlySet<string> = new Set(
   (
     "key workerId prefix limit ttl if version refresh overflow ttlIfNew size waitMs scope fence cacheMs target lingerMs " +
-    "pool grant owner count windowMs cost forMs parties queue job ackMs delayMs closes join pass channel method request event stop"
+    "pool grant owner count windowMs cost forMs parties queue job ackMs delayMs closes join pass channel method " +
+    "request event stop serial since history presence group exceptSelf"
   ).split(" "),
 );
 const toldOfReplies: ReadonlySet<string> = new Set(
-  "version fence leader deleted released cancelled unwatched receivers responded kicked".split(" "),
+  (
+    "version fence leader deleted released cancelled unwatched receivers responded kicked " +
+    "unsubscribed offset recovered"
+  ).split(" "),
 );
 
 export class CommandLog {

@@ -3,6 +3,7 @@ import type { SecretAuthentication } from "./auth.ts";
 import type { CompressionCounts } from "./compression-counts.ts";
 import type { CommandTable } from "./dispatcher.ts";
 import { type AdminParts, adminRows } from "./handlers/admin.ts";
+import { channelRows } from "./handlers/channels.ts";
 import { leaseRows } from "./handlers/leases.ts";
 import { lifetimeRows } from "./handlers/lifetime.ts";
 import { limitRows } from "./handlers/limits.ts";
@@ -33,6 +34,7 @@ export function commandTable(parts: CommandParts): CommandTable {
     ...limitRows(parts),
     ...queueRows(parts),
     ...requestRows(parts),
+    ...channelRows(parts),
     ...sessionRows(parts),
     ...adminRows(parts),
     ...lifetimeRows(parts),

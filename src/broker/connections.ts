@@ -4,6 +4,7 @@
 import { closeCodes, EphemeralError } from "../protocol/errors.ts";
 import type { Collector } from "./collector.ts";
 import { Connection, type ConnectionParts } from "./connection.ts";
+import type { Hub } from "./hub.ts";
 import type { Log } from "./log.ts";
 import type { Door } from "./session.ts";
 import type { Sessions } from "./sessions.ts";
@@ -14,6 +15,7 @@ import type { Watches } from "./watches.ts";
 export type ConnectionsParts = Omit<ConnectionParts, "disconnected"> & {
   readonly sessions: Sessions;
   readonly watches: Watches;
+  readonly hub: Hub;
   readonly collector: Collector;
   /** Told how many connections are open, whenever that changes. */
   readonly countChanged: (open: number) => void;
@@ -94,6 +96,7 @@ export class Connections {
   #disconnected(connection: Connection): void {
     this.#open.delete(connection);
     this.#parts.watches.end(connection);
+    this.#parts.hub.end(connection);
     this.#tallyOfClosed = addTallies(this.#tallyOfClosed, connection.tally);
     this.#parts.collector.connectionClosed(connection.tally);
     if (this.#parts.log !== undefined) tellClosed(this.#parts.log, { connection, nowMs: this.#parts.clock.nowMs() });

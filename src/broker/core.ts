@@ -15,6 +15,7 @@ import type { BrokerConfig } from "./config.ts";
 import { Connections } from "./connections.ts";
 import { DirectPushes } from "./direct-pushes.ts";
 import { Dispatcher } from "./dispatcher.ts";
+import { Hub } from "./hub.ts";
 import { Lifetime } from "./lifetime.ts";
 import { randomHex } from "./random-hex.ts";
 import { Requests } from "./requests.ts";
@@ -50,10 +51,13 @@ const codecs = { json: jsonCodec(fromMessagePack), msgpack: msgpackCodec };
 
 export function assembleBroker({ config, endpoint, clock, collect, draining }: CoreOptions): BrokerCore {
   const { limits, secret, log } = config;
-  const engine = new MemoryEngine({ clock, limits });
+  const about = { version: brokerVersion, epoch: randomHex(epochBytes), startedAtMs: clock.nowMs() };
+  const engine = new MemoryEngine({ clock, limits, epoch: about.epoch });
   const lifetime = new Lifetime({ clock, idleTimeoutMs: config.idleTimeoutMs, draining });
+  const hub = new Hub({ engine, limits, clock });
   const ended = (session: Session): void => {
     requests.sessionEnded(session);
+    hub.sessionEnded(session);
     lifetime.sessionEnded(session);
   };
   const sessions = new Sessions({ engine, clock, log, ended });
@@ -61,9 +65,8 @@ export function assembleBroker({ config, endpoint, clock, collect, draining }: C
   const requests = new Requests({ waits: engine.waits, limits, pushes, nowMs: clock.nowMs() });
   const watches = new Watches({ engine, limits });
   const authentication = secret === undefined ? undefined : new SecretAuthentication({ secret, endpoint });
-  const about = { version: brokerVersion, epoch: randomHex(epochBytes), startedAtMs: clock.nowMs() };
 
-  const shared = { clock, sessions, watches, authentication };
+  const shared = { clock, sessions, watches, hub, authentication };
   const parts: CommandParts = {
     ...shared,
     pushes,

@@ -26,7 +26,7 @@ export class DirectPushes {
   say(session: Session, push: Push): boolean {
     const carrier = this.#sessions.carrierOf(session);
     if (carrier === undefined) return false;
-    this.#streamTo(carrier).push(carrier.codec.encode(push), "");
+    this.#streamTo(carrier).push({ frame: carrier.codec.encode(push), key: "", from: 1, to: 0 });
     if (push.push === "event") this.eventsCount++;
     return true;
   }

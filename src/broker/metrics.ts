@@ -37,6 +37,9 @@ export interface MetricsReading {
     readonly requestsLost: number;
     /** Direct messages handed to connections. */
     readonly events: number;
+    readonly subscriptions: number;
+    /** Messages handed to subscribers. */
+    readonly delivered: number;
   };
   readonly uptimeMs: number;
   readonly memory: { readonly rss: number; readonly heapUsed: number };
@@ -141,6 +144,8 @@ function ownMetrics(reading: MetricsReading): readonly Metric[] {
     ["jobs_given_back_total", "Jobs that were taken and not acked", engine.sharing.jobsGivenBack],
     ["events_total", "Direct messages handed to connections", messages.events],
     ["responses_lost_total", "Requests whose responder ended before it answered", messages.requestsLost],
+    ["messages_published_total", "Messages published", engine.channels.published],
+    ["messages_delivered_total", "Messages handed to subscribers", messages.delivered],
     ["process_cpu_seconds_total", "Processor time of the broker's process", cpuSeconds],
   ];
   const gauges: readonly (readonly [name: string, help: string, value: number])[] = [
@@ -154,6 +159,10 @@ function ownMetrics(reading: MetricsReading): readonly Metric[] {
     ["jobs", "Jobs of queues that are not done", engine.sharing.jobs],
     ["jobs_in_flight", "Jobs somebody has taken", engine.sharing.jobsInFlight],
     ["jobs_dead", "Jobs that failed too often", engine.sharing.jobsDead],
+    ["channels", "Channels with subscribers, history or a known offset", engine.channels.channels],
+    ["subscriptions", "Subscriptions of all connections", messages.subscriptions],
+    ["history_messages", "Messages of channels that can be read again", engine.channels.messages],
+    ["history_bytes", "Their bytes", engine.channels.bytes],
     ["waits", "Commands waiting", engine.waits],
     ["store_bytes", "Bytes of keys and values, estimated", engine.storeBytes],
     ["process_resident_bytes", "Memory of the broker's process that is in use", memory.rss],

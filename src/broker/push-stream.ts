@@ -1,11 +1,36 @@
 /**
  * One subscription's way to its reader, and what happens when the reader is slow: `close` ends the connection, which comes
- * back and recovers; `gap` drops and then says how many; `latest` keeps the newest of each key and says how many it dropped.
+ * back and recovers; `gap` drops and then says what; `latest` keeps the newest of each key and says what it dropped.
  * Pushes never wait for the kernel and never stop the reading of commands. Knows nothing of sockets or channels.
  */
 import type { Overflow } from "../protocol/pushes.ts";
 
 export type Frame = string | Uint8Array;
+
+/** One push, as all streams of one codec say it. */
+export interface PushFrame {
+  readonly frame: Frame;
+  /** What `latest` keeps one of. */
+  readonly key: string;
+  /** Its place among the offsets of its channel, both ends included; from 1 to 0 where there is none. */
+  readonly from: number;
+  readonly to: number;
+}
+
+/** Pushes that follow one another, all of them once more as one frame. */
+export interface PushBatch {
+  readonly whole: Frame;
+  readonly parts: readonly PushFrame[];
+}
+
+/** What a reader is missing: how many pushes, and between which offsets they are. */
+export interface Lost {
+  readonly dropped: number;
+  readonly from: number;
+  readonly to: number;
+}
+
+const nothingLost: Lost = { dropped: 0, from: Number.POSITIVE_INFINITY, to: 0 };
 
 export interface PushStreamOptions {
   readonly overflow: Overflow;
@@ -15,8 +40,8 @@ export interface PushStreamOptions {
   readonly close: () => void;
   /** Something waits for room: `drained` is to be called when there is some. */
   readonly behind: () => void;
-  /** What tells a reader that `dropped` pushes are missing here. */
-  readonly gapFrame: (dropped: number) => Frame;
+  /** What tells a reader that pushes are missing here. */
+  readonly gapFrame: (lost: Lost) => Frame;
   /** Keys whose newest push `latest` keeps; past it the oldest is dropped. */
   readonly latestMax: number;
 }
@@ -26,8 +51,8 @@ export class PushStream {
   /** May change; what was dropped or kept till then is told as it would have been. */
   overflow: Overflow;
   /** Newest push by key, oldest key first. */
-  readonly #latest = new Map<string, Frame>();
-  #dropped = 0;
+  readonly #latest = new Map<string, PushFrame>();
+  #lost = nothingLost;
   /** Nothing is said any more: it was ended, or the reader was too slow for `close`. */
   #isOver = false;
 
@@ -36,10 +61,20 @@ export class PushStream {
     this.overflow = options.overflow;
   }
 
-  /** Says `frame` in its order, or does what the overflow asks. `key` is what `latest` keeps one of. */
-  push(frame: Frame, key: string): void {
-    if (this.#isOver) return;
-    if (!this.#catchUp() || !this.#options.offer(frame)) this.#overflow(frame, key);
+  /** Says `pushed` in its order, or does what the overflow asks. */
+  push(pushed: PushFrame): void {
+    if (!this.#isOver && !this.offer(pushed.frame)) this.#overflow(pushed);
+  }
+
+  /** As `push` for each of them, at the cost of one where there is room for all. */
+  pushAll({ whole, parts }: PushBatch): void {
+    if (this.#isOver || this.offer(whole)) return;
+    for (const part of parts) this.push(part);
+  }
+
+  /** Says `frame` where there is room for it, and changes nothing where there is none. */
+  offer(frame: Frame): boolean {
+    return !this.#isOver && this.#catchUp() && this.#options.offer(frame);
   }
 
   /** There is room again. True when nothing is held back any more. */
@@ -49,45 +84,60 @@ export class PushStream {
 
   /** Says nothing from now on. Returns how many pushes are missing that the reader was not told of. */
   end(): number {
-    const untold = this.#dropped + this.#latest.size;
+    const untold = this.#lost.dropped + this.#latest.size;
     this.#isOver = true;
-    this.#dropped = 0;
+    this.#lost = nothingLost;
     this.#latest.clear();
     return untold;
   }
 
   /** Says what is missing and what was kept. False while there is no room for all of it. */
   #catchUp(): boolean {
-    if (this.#dropped > 0) {
-      if (!this.#options.offer(this.#options.gapFrame(this.#dropped))) return false;
-      this.#dropped = 0;
+    if (this.#lost.dropped > 0) {
+      if (!this.#options.offer(this.#options.gapFrame(this.#lost))) return false;
+      this.#lost = nothingLost;
     }
-    for (const [key, frame] of this.#latest) {
+    if (this.#latest.size === 0) return true;
+    for (const [key, { frame }] of this.#latest) {
       if (!this.#options.offer(frame)) return false;
       this.#latest.delete(key);
     }
     return true;
   }
 
-  #overflow(frame: Frame, key: string): void {
+  #overflow(pushed: PushFrame): void {
     if (this.overflow === "close") {
       this.#isOver = true;
       this.#options.close();
       return;
     }
     this.#options.behind();
-    if (this.overflow === "gap") this.#dropped++;
-    else this.#keepLatest(frame, key);
+    if (this.overflow === "gap") this.#drop(pushed);
+    else this.#keepLatest(pushed);
   }
 
-  #keepLatest(frame: Frame, key: string): void {
-    if (this.#latest.delete(key)) this.#dropped++;
-    this.#latest.set(key, frame);
+  /** A gap begins before whatever is kept still: a reader that goes by offsets sees no other hole then. */
+  #drop({ from, to }: PushFrame): void {
+    const lost = this.#lost;
+    const [oldest] = this.#latest.values();
+    this.#lost = {
+      dropped: lost.dropped + 1,
+      from: Math.min(lost.from, from, oldest?.from ?? from),
+      to: Math.max(lost.to, to),
+    };
+  }
+
+  #keepLatest(pushed: PushFrame): void {
+    const before = this.#latest.get(pushed.key);
+    if (before !== undefined) this.#dropKept(before);
+    this.#latest.set(pushed.key, pushed);
     if (this.#latest.size <= this.#options.latestMax) return;
-    for (const oldest of this.#latest.keys()) {
-      this.#latest.delete(oldest);
-      this.#dropped++;
-      return;
-    }
+    const [oldest] = this.#latest.values();
+    if (oldest !== undefined) this.#dropKept(oldest);
+  }
+
+  #dropKept(pushed: PushFrame): void {
+    this.#drop(pushed);
+    this.#latest.delete(pushed.key);
   }
 }

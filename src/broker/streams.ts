@@ -5,12 +5,12 @@
 import type { Limits } from "../protocol/limits.ts";
 import type { Overflow, Push } from "../protocol/pushes.ts";
 import type { Outbox } from "./outbox.ts";
-import { type Frame, PushStream } from "./push-stream.ts";
+import { type Frame, type Lost, PushStream } from "./push-stream.ts";
 
 export interface StreamOptions {
   readonly overflow: Overflow;
-  /** What tells the reader that `dropped` pushes are missing. */
-  readonly gap: (dropped: number) => Push;
+  /** What tells the reader that pushes are missing. */
+  readonly gap: (lost: Lost) => Push;
 }
 
 export interface StreamsOptions {
@@ -40,7 +40,7 @@ export class Streams {
       latestMax: limits.latestKeysMax,
       close,
       offer: (frame) => this.#offer(frame),
-      gapFrame: (dropped) => encode(gap(dropped)),
+      gapFrame: (lost) => encode(gap(lost)),
       behind: () => this.#fellBehind(stream),
     });
     return stream;

@@ -8,7 +8,7 @@ import { EphemeralError } from "../protocol/errors.ts";
 import type { Limits } from "../protocol/limits.ts";
 import type { KeyEvent, KeyPush, Overflow } from "../protocol/pushes.ts";
 import type { Connection } from "./connection.ts";
-import type { Frame, PushStream } from "./push-stream.ts";
+import type { PushFrame, PushStream } from "./push-stream.ts";
 
 type Watcher = Pick<Connection, "codec" | "openStream" | "push">;
 
@@ -43,7 +43,7 @@ export class Watches {
     }
     const prefixes = this.#prefixesOf.get(watcher) ?? new Set();
     this.#requireRoom(prefix, prefixes.size);
-    const stream = watcher.openStream({ overflow, gap: (dropped) => ({ push: "gap", prefix, dropped }) });
+    const stream = watcher.openStream({ overflow, gap: ({ dropped }) => ({ push: "gap", prefix, dropped }) });
     this.#prefixesOf.set(watcher, prefixes.add(prefix));
     const watchers = this.#byPrefix.get(prefix);
     if (watchers === undefined) this.#addPrefix(prefix, new Map([[watcher, stream]]));
@@ -67,14 +67,14 @@ export class Watches {
   }
 
   readonly #tell = (event: KeyEvent): void => {
-    const frames = new Map<Codec, Frame>();
+    const frames = new Map<Codec, PushFrame>();
     const told = new Set<Watcher>();
     for (const length of this.#lengths) {
       if (length > event.key.length) continue;
       for (const [watcher, stream] of this.#byPrefix.get(event.key.slice(0, length)) ?? []) {
         if (told.has(watcher)) continue;
         told.add(watcher);
-        stream.push(frameOf(event, { codec: watcher.codec, frames }), event.key);
+        stream.push(frameOf(event, { codec: watcher.codec, frames }));
       }
     }
   };
@@ -110,11 +110,11 @@ export class Watches {
 }
 
 /** The event as a push in `codec`, encoded when the first needs it. */
-function frameOf(event: KeyEvent, { codec, frames }: { codec: Codec; frames: Map<Codec, Frame> }): Frame {
+function frameOf(event: KeyEvent, { codec, frames }: { codec: Codec; frames: Map<Codec, PushFrame> }): PushFrame {
   const known = frames.get(codec);
   if (known !== undefined) return known;
   const push: KeyPush = { push: "key", ...event };
-  const frame = codec.encode(push);
+  const frame = { frame: codec.encode(push), key: event.key, from: 1, to: 0 };
   frames.set(codec, frame);
   return frame;
 }

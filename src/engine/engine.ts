@@ -10,6 +10,7 @@
 import type { EncodedValue, Hold, LeaseScope, ListedItem, WaitMs } from "../protocol/commands.ts";
 import type { EphemeralError } from "../protocol/errors.ts";
 import type { KeyEvent } from "../protocol/pushes.ts";
+import type { ChannelEngine, ChannelStats } from "./channels.ts";
 import type { PoolEngine } from "./pooling.ts";
 import type { SharingEngine, SharingStats } from "./sharing.ts";
 
@@ -154,11 +155,13 @@ export interface EngineStats {
   readonly leasesExpired: number;
   readonly grantsExpired: number;
   readonly sharing: SharingStats;
+  readonly channels: ChannelStats;
 }
 
 export interface Engine extends PoolEngine {
   /** Rate limits, barriers and work queues. */
   readonly sharing: SharingEngine;
+  readonly channels: ChannelEngine;
 
   /** Stores `value` under `key` and wakes whoever waits for it, in `get` or in `once`. Replaces value, ttl and version of a key that exists.
    *  @throws {EphemeralError} `exists` with `if: "absent"`, `not_found` with `if: "present"` or a version on no key,

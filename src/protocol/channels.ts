@@ -2,6 +2,7 @@
  * The vocabulary of channels. A channel has an epoch, random for each of its incarnations, and an
  * offset that grows by one with each message, from 1: all subscribers see one order, and each can tell what it has missed.
  */
+import type { Encoded } from "./commands.ts";
 import type { Overflow } from "./pushes.ts";
 
 /** How far a reader has come: everything up to `offset` in `epoch` is known to it. */
@@ -64,7 +65,7 @@ export interface ChannelCommands {
     reply: Position & {
       /** With `recover` only. True: `messages` has all that was missed, up to `offset`. False: none, and some are lost. */
       readonly recovered?: boolean | undefined;
-      readonly messages: readonly Message[];
+      readonly messages: readonly Message[] | Encoded;
       /** These were not all up to `offset`: `history` gives the rest, while newer ones are pushed already. */
       readonly more?: true | undefined;
     };
@@ -96,7 +97,7 @@ export interface ChannelCommands {
       readonly since?: number | undefined;
       readonly limit?: number | undefined;
     };
-    reply: Position & { readonly messages: readonly Message[]; readonly more?: true | undefined };
+    reply: Position & { readonly messages: readonly Message[] | Encoded; readonly more?: true | undefined };
   };
   presence: {
     request: { readonly channel: string };
@@ -105,7 +106,11 @@ export interface ChannelCommands {
   /** Those that have subscribers, history or an offset that is remembered, by name. */
   channels: {
     request: { readonly prefix?: string | undefined };
-    reply: { readonly channels: readonly ChannelInfo[] };
+    reply: {
+      readonly channels: readonly ChannelInfo[];
+      /** There are others: a longer prefix finds them. */
+      readonly more?: true | undefined;
+    };
   };
 }
 
@@ -115,7 +120,7 @@ export interface MessagePush extends Message {
 }
 
 /** Messages of these offsets, both ends included, are missing here. With the overflow `latest` those of them that were kept
- *  follow, in their order. */
+ *  follow, in their order. Where `to` is less than `from` no message is missing, but a `join` or a `leave`. */
 export interface ChannelGapPush {
   readonly push: "gap";
   readonly channel: string;

@@ -2,6 +2,7 @@
  * The vocabulary: every command's request and reply (pushes: pushes.ts). Both sides derive their types from here; nothing else
  * defines a wire shape. Durations are milliseconds, instants (`…AtMs`, `expires`) Unix milliseconds.
  */
+import type { ChannelCommands } from "./channels.ts";
 import type { Limits } from "./limits.ts";
 import type { GrantHold, PoolCommands } from "./pools.ts";
 import type { Overflow } from "./pushes.ts";
@@ -83,6 +84,10 @@ export interface Stats {
   readonly waits: number;
   /** Key prefixes watched, those of each connection counted apart. */
   readonly watches: number;
+  /** Channels that have subscribers, history or an offset that is remembered. */
+  readonly channels: number;
+  /** Subscriptions of all connections. */
+  readonly subscriptions: number;
   readonly connections: number;
   readonly sessions: number;
   readonly commands: number;
@@ -114,7 +119,7 @@ export interface HelloReply {
 }
 
 /** Every command: what it asks and what it answers. `id` and `action`, `ok` and `error` belong to the envelope. */
-export interface CommandMap extends PoolCommands, SharingCommands, RequestCommands {
+export interface CommandMap extends PoolCommands, SharingCommands, RequestCommands, ChannelCommands {
   set: {
     request: {
       readonly key: string;

@@ -5,6 +5,7 @@
 import type { WaitMs } from "./commands.ts";
 import { badField, EphemeralError } from "./errors.ts";
 import type { Limits } from "./limits.ts";
+import type { Overflow } from "./pushes.ts";
 
 export type Fields = Readonly<Record<string, unknown>>;
 
@@ -38,6 +39,10 @@ export function readKey(fields: Fields, name: string, limits: Limits): string {
   if (key.length * 3 > limits.keyBytesMax && utf8Bytes(key) > limits.keyBytesMax) throw badField(name, wanted, key);
   if (!key.isWellFormed()) throw badField(name, `${wanted}, without lone surrogates`, key);
   return key;
+}
+
+export function readOptionalKey(fields: Fields, name: string, limits: Limits): string | undefined {
+  return isAbsent(fields[name]) ? undefined : readKey(fields, name, limits);
 }
 
 /** The beginning of keys, which may be empty. */
@@ -104,6 +109,10 @@ export function readTtl(fields: Fields, limits: Limits): number | undefined {
 /** 0 when absent: answer now. */
 export function readWaitMs(fields: Fields, limits: Limits): WaitMs {
   return readOptionalInteger(fields, "waitMs", -1, limits.ttlMsMax) ?? 0;
+}
+
+export function readOverflow(fields: Fields): Overflow | undefined {
+  return readOneOf<Overflow>(fields, "overflow", ["close", "gap", "latest"]);
 }
 
 export function readOneOf<T extends string>(fields: Fields, name: string, allowed: readonly T[]): T | undefined {

@@ -15,7 +15,8 @@ export const defaultLimits = {
   keyBytesMax: 512,
   /** Live keys. */
   itemsMax: 10_000,
-  /** Names made on first use: leased keys, once keys and, with their issues, locks, pools, limits, queues, channels. */
+  /** Names made on first use: leased keys, once keys, locks, pools, limits, barriers, queues, and channels while somebody
+   *  subscribes. */
   namesMax: 100_000,
   /** Items of all defined pools, and the size of one made on first use. */
   poolItemsMax: 10_000,
@@ -48,6 +49,18 @@ export const defaultLimits = {
   methodsPerSessionMax: 64,
   /** The data of requests that are not answered yet, in all. */
   requestBytesMax: 64 * MiB,
+  /** Channels one connection may subscribe to. */
+  subscriptionsPerConnectionMax: 128,
+  /** History of one channel: messages, their bytes, and how long one is kept. */
+  historyCountMax: 1000,
+  historyBytesMax: 1 * MiB,
+  historyTtlMs: 60_000,
+  /** History of all channels. */
+  historyBytesTotalMax: 256 * MiB,
+  /** Channels without subscribers whose epoch and offset are known. */
+  channelsRemembered: 10_000,
+  /** Publications of one session, so that one said again is not published again. */
+  serialsRemembered: 1024,
   /** How long a connection's unsent replies may exceed `outboxBytesMax` before it is closed as slow. */
   stallMs: 10_000,
   /** The longest time to live anything can be given: 30 days. */
@@ -82,11 +95,13 @@ export const partiesMax = 10_000;
 export const takenJobsMax = 1000;
 /** Priorities of jobs reach from minus this to this. */
 export const jobPriorityMax = 1000;
+/** Channels that `channels` lists. */
+export const channelsListedMax = 1000;
 /** Holders, waiters and quarantined items `why` lists, and dead jobs `queue.info`; they count the others. */
 export const whyListedMax = 100;
 
 /** Bounds that hang together: what the first is, in words, and whether it is so. */
-type Relation = readonly [wanted: string, holds: boolean, names: readonly [keyof Limits, keyof Limits]];
+type Relation = readonly [wanted: string, holds: boolean, names: readonly (keyof Limits)[]];
 
 /** Refuses bounds that are none, or contradict each other.
  *  @throws {EphemeralError} `bad_command` naming the bound, or the relation and both of its bounds as they are; `details.limits`
@@ -103,14 +118,15 @@ export function assertLimits(limits: Limits): void {
 }
 
 function relations(limits: Limits): readonly Relation[] {
-  const { valueBytesMax, keyBytesMax, frameBytesMax, outboxBytesMax, commandsHeldBytesMax } = limits;
+  const { valueBytesMax, keyBytesMax, frameBytesMax, outboxBytesMax, historyBytesMax, commandsHeldBytesMax } = limits;
   return [
     ["valueBytesMax below frameBytesMax", valueBytesMax < frameBytesMax, ["valueBytesMax", "frameBytesMax"]],
     ["keyBytesMax below valueBytesMax", keyBytesMax < valueBytesMax, ["keyBytesMax", "valueBytesMax"]],
     [
-      "outboxBytesMax at least twice frameBytesMax",
-      2 * frameBytesMax <= outboxBytesMax,
-      ["outboxBytesMax", "frameBytesMax"],
+      // Who comes back gets all that a channel remembers, while as much again is published.
+      "outboxBytesMax at least twice historyBytesMax and frameBytesMax together",
+      2 * (historyBytesMax + frameBytesMax) <= outboxBytesMax,
+      ["outboxBytesMax", "historyBytesMax", "frameBytesMax"],
     ],
     [
       "commandsHeldBytesMax at least frameBytesMax",

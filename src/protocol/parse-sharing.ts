@@ -5,7 +5,6 @@ import type { Request } from "./commands.ts";
 import { badField } from "./errors.ts";
 import {
   type Fields,
-  isAbsent,
   readInteger,
   readKey,
   readList,
@@ -13,6 +12,7 @@ import {
   readOneOf,
   readOptionalBoolean,
   readOptionalInteger,
+  readOptionalKey,
   readOptionalString,
   readValue,
   readWaitMs,
@@ -69,7 +69,7 @@ export const sharingParsers: Parsers = {
 function parseJob(item: unknown, limits: Limits): JobInput {
   const fields = readObject(item, "items");
   return {
-    id: isAbsent(fields.id) ? undefined : readKey(fields, "id", limits),
+    id: readOptionalKey(fields, "id", limits),
     data: readValue(fields, "data"),
     priority: readOptionalInteger(fields, "priority", -jobPriorityMax, jobPriorityMax),
   };

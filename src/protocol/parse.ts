@@ -13,8 +13,10 @@ import {
   readOneOf,
   readOptionalBoolean,
   readOptionalInteger,
+  readOptionalKey,
   readOptionalNumber,
   readOptionalString,
+  readOverflow,
   readPrefix,
   readString,
   readTtl,
@@ -22,10 +24,10 @@ import {
   readWaitMs,
 } from "./fields.ts";
 import { type Limits, labelCharactersMax, reasonCharactersMax } from "./limits.ts";
+import { channelParsers } from "./parse-channels.ts";
 import { parseAcquire, parsePoolItems, parsePoolSlots, parseRenew, parseWhy } from "./parse-pools.ts";
 import { requestParsers } from "./parse-requests.ts";
 import { sharingParsers } from "./parse-sharing.ts";
-import type { Overflow } from "./pushes.ts";
 
 type Parsers = { readonly [Name in CommandName]: (fields: Fields, limits: Limits) => Request<Name> };
 
@@ -60,10 +62,7 @@ const parsers: Parsers = {
     ttl: readTtl(fields, limits),
     ttlIfNew: readOptionalInteger(fields, "ttlIfNew", 1, limits.ttlMsMax),
   }),
-  watch: (fields, limits) => ({
-    prefix: readPrefix(fields, limits),
-    overflow: readOneOf<Overflow>(fields, "overflow", ["close", "gap", "latest"]),
-  }),
+  watch: (fields, limits) => ({ prefix: readPrefix(fields, limits), overflow: readOverflow(fields) }),
   unwatch: (fields, limits) => ({ prefix: readPrefix(fields, limits) }),
   list: (fields) => ({
     prefix: readOptionalString(fields, "prefix"),
@@ -87,7 +86,7 @@ const parsers: Parsers = {
     if (!fields.workerId) throw missing("worker_required", "Cannot release: wanted workerId");
     return {
       workerId: readKey(fields, "workerId", limits),
-      key: isAbsent(fields.key) ? undefined : readKey(fields, "key", limits),
+      key: readOptionalKey(fields, "key", limits),
     };
   },
   once: (fields, limits) => ({ key: readKey(fields, "key", limits), waitMs: readWaitMs(fields, limits) }),
@@ -116,6 +115,7 @@ const parsers: Parsers = {
   why: parseWhy,
   ...sharingParsers,
   ...requestParsers,
+  ...channelParsers,
   cancel: (fields) => ({ target: readInteger(fields, "target", 0) }),
   challenge: parseNothing,
   hello: parseHello,

@@ -2,6 +2,7 @@
  * What the broker says unasked, and what a slow reader wants done with it. Only on connections that said `hello` or asked
  * for pushes.
  */
+import type { ChannelPush } from "./channels.ts";
 import type { EventPush, RequestPush } from "./requests.ts";
 
 /** The connection is about to be closed by the broker. */
@@ -36,4 +37,4 @@ export interface GapPush {
   readonly dropped: number;
 }
 
-export type Push = ClosingPush | KeyPush | GapPush | EventPush | RequestPush;
+export type Push = ClosingPush | KeyPush | GapPush | EventPush | RequestPush | ChannelPush;

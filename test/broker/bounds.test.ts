@@ -206,15 +206,15 @@ const cases: Readonly<Record<keyof Limits, Case>> = {
     },
   },
   outboxBytesMax: {
-    limits: { frameBytesMax: 1024 * 1024, outboxBytesMax: 2 * 1024 * 1024, stallMs: 300 },
+    limits: { frameBytesMax: 1024 * 1024, historyBytesMax: 1024, outboxBytesMax: 2 * 1024 * 1024 + 2048, stallMs: 300 },
     reach: (client, pipe) => unread(client, pipe, 300),
   },
   stallMs: {
-    limits: { outboxBytesMax: 2 * 1024 * 1024, stallMs: 50 },
+    limits: { historyBytesMax: 1024, outboxBytesMax: 2 * 1024 * 1024 + 2048, stallMs: 50 },
     reach: (client, pipe) => unread(client, pipe, 50),
   },
   latestKeysMax: {
-    limits: { latestKeysMax: 5, frameBytesMax: 4096, valueBytesMax: 2048, outboxBytesMax: 8192 },
+    limits: { latestKeysMax: 5, frameBytesMax: 4096, valueBytesMax: 2048, outboxBytesMax: 9216, historyBytesMax: 512 },
     reach: behind,
   },
   watchesPerSessionMax: {
@@ -252,6 +252,53 @@ const cases: Readonly<Record<keyof Limits, Case>> = {
       return { within, past };
     },
   },
+  subscriptionsPerConnectionMax: {
+    limits: { subscriptionsPerConnectionMax: 2 },
+    async reach(client) {
+      await client.ask({ action: "subscribe", channel: "a" });
+      const within = await client.ask({ action: "subscribe", channel: "b" });
+      return { within, past: await client.ask({ action: "subscribe", channel: "c" }) };
+    },
+  },
+  historyCountMax: {
+    limits: { historyCountMax: 2 },
+    reach: (client) => forgotten(client, { channels: ["a", "a", "a"], within: 2 }),
+  },
+  historyBytesMax: {
+    limits: { historyBytesMax: 1000 },
+    reach: (client) => forgotten(client, { channels: ["a", "a", "a"], within: 2 }),
+  },
+  historyBytesTotalMax: {
+    limits: { historyBytesTotalMax: 1000 },
+    reach: (client) => forgotten(client, { channels: ["b", "a", "a"], within: 2 }),
+  },
+  historyTtlMs: {
+    limits: { historyTtlMs: 100 },
+    async reach(client) {
+      await client.ask(publish("a"));
+      const within = await client.ask({ action: "history", channel: "a" });
+      let left = (within.messages as unknown[]).length;
+      while (left > 0) left = ((await client.ask({ action: "history", channel: "a" })).messages as unknown[]).length;
+      return { within, past: { kept: 2 } };
+    },
+  },
+  channelsRemembered: {
+    limits: { channelsRemembered: 2 },
+    async reach(client) {
+      for (const channel of ["a", "b", "c"]) await client.ask(publish(channel));
+      const within = await client.ask({ action: "history", channel: "b" });
+      const { offset } = await client.ask({ action: "history", channel: "a" });
+      return { within: { ok: within.offset === 1 }, past: { kept: offset === 0 ? 2 : 3 } };
+    },
+  },
+  serialsRemembered: {
+    limits: { serialsRemembered: 2 },
+    async reach(client) {
+      for (const serial of [1, 2, 3]) await client.ask({ ...publish("a"), serial });
+      const again = await client.ask({ ...publish("a"), serial: 2 });
+      return { within: { ok: again.offset === 2 }, past: await client.ask({ ...publish("a"), serial: 1 }) };
+    },
+  },
   ttlMsMax: {
     limits: { ttlMsMax: 2_000_000 },
     reach: async (client) => ({
@@ -280,6 +327,23 @@ const cases: Readonly<Record<keyof Limits, Case>> = {
     },
   },
 };
+
+const publish = (channel: string): object => ({ action: "publish", channel, data: "x".repeat(300) });
+
+/** Publishes messages of some 400 bytes, and counts how many of them are known in the end. */
+async function forgotten(
+  client: LineClient,
+  { channels, within }: { channels: readonly string[]; within: number },
+): Promise<Outcome> {
+  const known = async (): Promise<number> => {
+    const { channels } = (await client.ask({ action: "channels" })) as { channels?: { messages: number }[] };
+    return (channels ?? []).reduce((sum, { messages }) => sum + messages, 0);
+  };
+  for (const channel of channels.slice(0, within)) await client.ask(publish(channel));
+  const before = await known();
+  for (const channel of channels.slice(within)) await client.ask(publish(channel));
+  return { within: { ok: before === within }, past: { kept: await known() } };
+}
 
 /** Asks for more than the outbox holds and reads nothing until the broker has given up. */
 async function unread(client: LineClient, pipe: string, stallMs: number): Promise<Outcome> {
@@ -331,6 +395,7 @@ describe("every bound", () => {
     const closed = log.told.filter(({ level, event }) => `${level} ${event}` === "warning connection closed");
     expect(closed.map(({ fields }) => fields.code)).toEqual(breach.closeCode === undefined ? [] : [breach.closeCode]);
     if (limit === "latestKeysMax") expect(past).toEqual({ dropped: true, kept: 5 });
+    if (/^(?:history|channels)/.test(limit)) expect(past).toEqual({ kept: 2 });
     if (limit === "jobIdsRemembered") expect(past).toEqual({ forgotten: 1 });
     if (limit === "jobAttemptsMax") expect(past).toEqual({ dead: 1, jobs: 1 });
     using survivor = await lineClient(broker.pipe);

@@ -39,6 +39,7 @@ function wellSaid(action: string): Record<string, unknown> {
     prefix: "key",
     workerId: "worker-of-all",
     queue: "queue-of-all",
+    channel: "channel-of-all",
     job: "job-1",
     ackMs: 60_000,
     limit: 5,
@@ -71,11 +72,13 @@ const fields = (
   "id key prefix cursor limit workerId ttl size waitMs scope if version fence value data token auth session client label " +
   "lingerMs protocol reason cacheMs target items compressed beforeSize afterSize by refresh codec overflow ttlIfNew " +
   "pool wants slots grant owner prefer " +
-  "queue job count ackMs delayMs closes pass parties join windowMs cost forMs method event to request failure stop"
+  "channel recover history presence group serial exceptSelf trace since " +
+  "queue job count ackMs delayMs closes pass parties join windowMs cost forMs " +
+  "method event to request failure stop"
 ).split(" ");
 
 /** What may be told, where it is text: names are no secrets, nor is what a reader asked to find. */
-const names = "key workerId prefix cursor label pool grant owner queue job method event".split(" ");
+const names = "key workerId prefix cursor label pool grant owner queue job method event channel group trace".split(" ");
 
 /** Says `action` with each of its fields made wrong in several ways, with a mark in each. */
 async function saidBadly(action: string, client: LineClient): Promise<unknown[]> {
@@ -210,6 +213,7 @@ test.each<Case>([
       "key-of-set",
       "worker-of-all",
       "queue-of-all",
+      "channel-of-all",
       "broker stopped",
       "heartbeat",
       "authentication failed",

@@ -9,7 +9,12 @@ const ping = { action: "ping" };
 const ttl = 60_000;
 
 /** Bounds small enough to reach: an outbox of 64 KiB beside the kernel's own buffers of some 200 KiB. */
-const small = { frameBytesMax: 16 * 1024, valueBytesMax: 8 * 1024, outboxBytesMax: 64 * 1024 };
+const small = {
+  frameBytesMax: 16 * 1024,
+  valueBytesMax: 8 * 1024,
+  outboxBytesMax: 64 * 1024,
+  historyBytesMax: 16 * 1024,
+};
 
 async function waitsOf(client: LineClient): Promise<number> {
   const { stats } = (await client.ask({ action: "stats" })) as { stats: { waits: number } };

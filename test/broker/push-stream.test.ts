@@ -5,7 +5,7 @@ import type { Overflow } from "../../src/protocol/pushes.ts";
 /** A stream into an outbox with room for `room` frames, and all that was done with it. */
 function streamWith(overflow: Overflow, latestMax = 10) {
   const said: Frame[] = [];
-  const outbox = { room: 2, closes: 0, behinds: 0, said };
+  const outbox = { offset: 0, room: 2, closes: 0, behinds: 0, said };
   const stream = new PushStream({
     overflow,
     latestMax,
@@ -17,10 +17,13 @@ function streamWith(overflow: Overflow, latestMax = 10) {
     },
     close: () => outbox.closes++,
     behind: () => outbox.behinds++,
-    gapFrame: (dropped) => `gap ${dropped}`,
+    gapFrame: ({ dropped, from, to }) => `gap ${dropped} ${from}-${to}`,
   });
   const push = (...frames: string[]): void => {
-    for (const frame of frames) stream.push(frame, frame[0] ?? "");
+    for (const frame of frames) {
+      const offset = ++outbox.offset;
+      stream.push({ frame, key: frame[0] ?? "", from: offset, to: offset });
+    }
   };
   return { stream, outbox, push };
 }
@@ -47,7 +50,7 @@ describe("PushStream.push()", () => {
     outbox.room = 9;
     expect(stream.drained()).toBe(true);
     push("e1");
-    expect(outbox).toMatchObject({ said: ["a1", "b1", "gap 2", "e1"], closes: 0 });
+    expect(outbox).toMatchObject({ said: ["a1", "b1", "gap 2 3-4", "e1"], closes: 0 });
   });
 
   test("gap goes on counting when there is no room for the gap itself", () => {
@@ -59,7 +62,7 @@ describe("PushStream.push()", () => {
     push("e1");
     outbox.room = 1;
     expect(stream.drained()).toBe(true);
-    expect(outbox.said).toEqual(["a1", "b1", "gap 2", "gap 1"]);
+    expect(outbox.said).toEqual(["a1", "b1", "gap 2 3-4", "gap 1 5-5"]);
   });
 
   test("latest keeps the newest of each key, in the order of their last change, behind the gap it makes", () => {
@@ -67,7 +70,7 @@ describe("PushStream.push()", () => {
     push("a1", "b1", "c1", "d1", "c2");
     outbox.room = 9;
     expect(stream.drained()).toBe(true);
-    expect(outbox.said).toEqual(["a1", "b1", "gap 1", "d1", "c2"]);
+    expect(outbox.said).toEqual(["a1", "b1", "gap 1 3-3", "d1", "c2"]);
   });
 
   test("latest drops the oldest key past its bound", () => {
@@ -75,7 +78,7 @@ describe("PushStream.push()", () => {
     push("a1", "b1", "c1", "d1", "e1");
     outbox.room = 9;
     stream.drained();
-    expect(outbox.said).toEqual(["a1", "b1", "gap 1", "d1", "e1"]);
+    expect(outbox.said).toEqual(["a1", "b1", "gap 1 3-3", "d1", "e1"]);
   });
 
   test("latest without a loss tells of no gap, and keeps what did not fit yet", () => {
@@ -97,7 +100,7 @@ describe("PushStream.overflow", () => {
     push("d1");
     outbox.room = 9;
     push("e1");
-    expect(outbox.said).toEqual(["a1", "b1", "gap 2", "c2", "e1"]);
+    expect(outbox.said).toEqual(["a1", "b1", "gap 2 3-5", "c2", "e1"]);
   });
 
   test("changes to close: the next that does not fit closes", () => {

@@ -1,5 +1,6 @@
 import { describe, expect, test } from "bun:test";
 import { PushStream } from "../../src/broker/push-stream.ts";
+import type { StreamOptions } from "../../src/broker/streams.ts";
 import { Watches } from "../../src/broker/watches.ts";
 import type { Engine } from "../../src/engine/engine.ts";
 import { MemoryEngine } from "../../src/engine/memory/memory-engine.ts";
@@ -43,7 +44,7 @@ class FakeWatcher {
     this.told.push(this.#words(push));
   }
 
-  openStream(options: { readonly overflow: Overflow; readonly gap: (dropped: number) => Push }): PushStream {
+  openStream(options: StreamOptions): PushStream {
     return new PushStream({
       overflow: options.overflow,
       offer: (frame) => {
@@ -52,13 +53,13 @@ class FakeWatcher {
       },
       close: () => this.told.push("closed"),
       behind: () => {},
-      gapFrame: (dropped) => this.codec.encode(options.gap(dropped)),
+      gapFrame: (lost) => this.codec.encode(options.gap(lost)),
       latestMax: 10,
     });
   }
 
   #words(push: Push): string {
-    if (push.push === "gap") return `gap ${push.prefix} ${push.dropped}`;
+    if (push.push === "gap" && "prefix" in push) return `gap ${push.prefix} ${push.dropped}`;
     return push.push === "key" ? `${push.event} ${push.key} ${push.version}` : push.push;
   }
 }
@@ -213,7 +214,13 @@ describe.each([
 });
 
 /** Small enough to fill: 64 KiB beside the kernel's own buffers of some 200 KiB. */
-const limits = { frameBytesMax: 16 * 1024, valueBytesMax: 8 * 1024, outboxBytesMax: 64 * 1024, latestKeysMax: 20 };
+const limits = {
+  frameBytesMax: 16 * 1024,
+  valueBytesMax: 8 * 1024,
+  outboxBytesMax: 64 * 1024,
+  latestKeysMax: 20,
+  historyBytesMax: 16 * 1024,
+};
 const longKey = (name: string): string => `${name}:`.padEnd(400, "x");
 
 describe("a watcher that does not read", () => {

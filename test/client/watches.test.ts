@@ -234,7 +234,12 @@ describe("Client.watch(), when the connection is lost", () => {
   });
 
   test("a broker that closed the connection, as its reader was too slow, is asked again", async () => {
-    const limits = { frameBytesMax: 16 * 1024, valueBytesMax: 8 * 1024, outboxBytesMax: 64 * 1024 };
+    const limits = {
+      frameBytesMax: 16 * 1024,
+      valueBytesMax: 8 * 1024,
+      outboxBytesMax: 64 * 1024,
+      historyBytesMax: 16 * 1024,
+    };
     await using broker = await testBroker({ limits });
     using other = new Client(broker.pipe);
     using bundle = await bundleClient();

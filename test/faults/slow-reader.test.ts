@@ -9,7 +9,7 @@ const MiB = 1024 * KiB;
 const ttl = 60_000;
 
 /** Bounds small enough to reach: an outbox of 64 KiB beside the kernel's own buffers of some 200 KiB. */
-const small = { frameBytesMax: 16 * KiB, valueBytesMax: 8 * KiB, outboxBytesMax: 64 * KiB };
+const small = { frameBytesMax: 16 * KiB, valueBytesMax: 8 * KiB, outboxBytesMax: 64 * KiB, historyBytesMax: 16 * KiB };
 const textOf = (bytes: number): string => "x".repeat(bytes - 2);
 
 interface Stats {

@@ -1,5 +1,6 @@
 import { describe, expect, test } from "bun:test";
 import { assertLimits, defaultLimits, type Limits } from "../../src/protocol/limits.ts";
+import { MiB } from "../../src/protocol/sizes.ts";
 import { refusal } from "../support/refusal.ts";
 
 describe("assertLimits()", () => {
@@ -25,7 +26,7 @@ describe("assertLimits()", () => {
       "valueBytesMax below frameBytesMax; valueBytesMax is 1048576, frameBytesMax is 1048576",
     ],
     [{ keyBytesMax: defaultLimits.valueBytesMax }, "keyBytesMax below valueBytesMax"],
-    [{ outboxBytesMax: 2 * defaultLimits.frameBytesMax - 1 }, "outboxBytesMax at least twice frameBytesMax"],
+    [{ outboxBytesMax: 4 * MiB - 1 }, "outboxBytesMax at least twice historyBytesMax and frameBytesMax together"],
     [{ commandsHeldBytesMax: defaultLimits.frameBytesMax - 1 }, "commandsHeldBytesMax at least frameBytesMax"],
     [{ waitsPerSessionMax: defaultLimits.waitsMax + 1 }, "waitsPerSessionMax at most waitsMax"],
   ])("refuses %p, which contradicts the rest", (changed, text) => {
@@ -36,7 +37,8 @@ describe("assertLimits()", () => {
 
   test.each([
     [{ valueBytesMax: defaultLimits.frameBytesMax - 1 }],
-    [{ outboxBytesMax: 2 * defaultLimits.frameBytesMax }],
+    [{ outboxBytesMax: 4 * MiB }],
+    [{ outboxBytesMax: 3 * MiB, historyBytesMax: MiB / 2 }],
     [{ commandsHeldBytesMax: defaultLimits.frameBytesMax }],
     [{ waitsPerSessionMax: defaultLimits.waitsMax }],
   ])("passes %p, which is just within", (changed) => {

@@ -342,6 +342,41 @@ const grammars: Readonly<Record<CommandName, Grammar>> = {
   },
   "queue.close": { full: { queue: "q" }, least: [{ queue: "q" }, { queue: "q" }], wrong: { queue: wrongKeys } },
   "queue.info": { full: { queue: "q" }, least: [{ queue: "q" }, { queue: "q" }], wrong: { queue: wrongKeys } },
+  subscribe: {
+    full: { channel: "c", recover: { epoch: "e", offset: 0 }, history: 0, presence: true, overflow: "latest" },
+    least: [{ channel: "c" }, { channel: "c" }],
+    wrong: {
+      channel: wrongKeys,
+      recover: [7, "hunter2", ["hunter2"]],
+      history: wrongIntegers,
+      presence: ["hunter2", "true", 1, 0, {}],
+      group: wrongKeys.slice(1),
+      overflow: ["hunter2", "", 1],
+    },
+  },
+  unsubscribe: { full: { channel: "c" }, least: [{ channel: "c" }, { channel: "c" }], wrong: { channel: wrongKeys } },
+  publish: {
+    full: { channel: "c", data: { a: [1] }, serial: 1, key: "k", exceptSelf: true, trace: "t" },
+    least: [
+      { channel: "c", data: null },
+      { channel: "c", data: null },
+    ],
+    wrong: {
+      channel: wrongKeys,
+      data: [undefined],
+      serial: [...wrongIntegers, 0],
+      key: wrongKeys.slice(1),
+      exceptSelf: ["hunter2", "true", 1, 0, {}],
+      trace: wrongKeys.slice(1),
+    },
+  },
+  history: {
+    full: { channel: "c", since: 0, limit: 1 },
+    least: [{ channel: "c" }, { channel: "c" }],
+    wrong: { channel: wrongKeys, since: wrongIntegers, limit: [...wrongIntegers, 0] },
+  },
+  presence: { full: { channel: "c" }, least: [{ channel: "c" }, { channel: "c" }], wrong: { channel: wrongKeys } },
+  channels: { full: { prefix: "p:" }, least: [{ prefix: "" }, {}], wrong: { prefix: wrongKeys.slice(2) } },
   cancel: {
     full: { target: 0 },
     least: [{ target: 2 ** 53 - 1 }, { target: 2 ** 53 - 1 }],
@@ -407,6 +442,8 @@ describe("parseCommand()", () => {
     ["hello", "client.version", { client: { name: "n", version: 1 } }, "version"],
     ["hello", "auth.nonce", { auth: { proof: "hunter2" } }, "nonce"],
     ["hello", "auth.proof", { auth: { nonce: "hunter2", proof: ["hunter2"] } }, "proof"],
+    ["subscribe", "recover.epoch", { channel: "c", recover: { epoch: ["hunter2"], offset: 1 } }, "epoch"],
+    ["subscribe", "recover.offset", { channel: "c", recover: { epoch: "e", offset: -1 } }, "offset"],
   ])("refuses %s with a wrong %s by its name", (action, _what, fields, field) => {
     const error = refusal(() => requestOf(action, { protocol: 1, ...fields }));
     expect(error).toMatchObject({ code: "bad_command", details: { field } });

@@ -7,6 +7,7 @@ import type { BrokerConfig } from "../config.ts";
 import type { Connections } from "../connections.ts";
 import type { DirectPushes } from "../direct-pushes.ts";
 import type { Dispatcher, Rows } from "../dispatcher.ts";
+import type { Hub } from "../hub.ts";
 import { prometheusText } from "../metrics.ts";
 import type { Requests } from "../requests.ts";
 import type { Sessions } from "../sessions.ts";
@@ -21,6 +22,7 @@ export interface AdminParts {
   readonly watches: Watches;
   readonly requests: Requests;
   readonly pushes: DirectPushes;
+  readonly hub: Hub;
   /** What `hello` says of this broker. */
   readonly about: { readonly version: string; readonly epoch: string; readonly startedAtMs: number };
   /** Looked up when asked: the dispatcher is made from these rows. */
@@ -73,6 +75,8 @@ function stats(parts: AdminParts, engine: EngineStats): Stats {
     onces: engine.onces,
     waits: engine.waits,
     watches: parts.watches.size,
+    channels: engine.channels.channels,
+    subscriptions: parts.hub.size,
     connections: parts.connections().size,
     sessions: parts.sessions.size,
     commands,
@@ -133,6 +137,8 @@ async function metrics(parts: AdminParts): Promise<Reply<"metrics">> {
       requests: parts.requests.size,
       requestsLost: parts.requests.lostCount,
       events: parts.pushes.eventsCount,
+      subscriptions: parts.hub.size,
+      delivered: parts.hub.deliveredCount,
     },
     uptimeMs: parts.clock.nowMs() - parts.about.startedAtMs,
     memory: { rss, heapUsed },

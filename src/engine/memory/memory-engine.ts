@@ -32,6 +32,7 @@ import type {
   Waiting,
 } from "../engine.ts";
 import type { Acquired, AcquireRequest, PoolItems, PoolSlots, Renewed, WhyRequest } from "../pooling.ts";
+import { Channels } from "./channels.ts";
 import { ExpiryHeap } from "./expiry-heap.ts";
 import { Keyspace } from "./keyspace.ts";
 import { Leases } from "./leases.ts";
@@ -54,11 +55,13 @@ export class MemoryEngine implements Engine {
   readonly #onces: Onces;
   readonly #pools: Pools;
   readonly sharing: MemorySharing;
+  readonly channels: Channels;
   /** The last one given out. */
   #fence: number;
   #isClosed = false;
 
-  constructor({ clock, limits }: { clock: Clock; limits: Limits }) {
+  /** Epochs of channels begin with `epoch`, which no other engine has; without one, with the instant it was made. */
+  constructor({ clock, limits, epoch }: { clock: Clock; limits: Limits; epoch?: string }) {
     const expiries = new ExpiryHeap(clock);
     const waits = new Waits({ expiries, limits });
     const nextFence = (): number => ++this.#fence;
@@ -71,7 +74,9 @@ export class MemoryEngine implements Engine {
     this.#leases = new Leases({ expiries, limits, waits, nextFence, requireName });
     this.#onces = new Onces({ expiries, waits, keyspace: this.#keyspace, nextFence, requireName });
     this.#pools = new Pools({ expiries, limits, waits, nextFence, requireName });
-    this.sharing = new MemorySharing({ expiries, limits, waits, nextFence, requireName, now: () => this.#now() });
+    const now = (): number => this.#now();
+    this.sharing = new MemorySharing({ expiries, limits, waits, nextFence, requireName, now });
+    this.channels = new Channels({ expiries, limits, epoch: epoch ?? clock.nowMs().toString(36), requireName, now });
   }
 
   set(request: SetRequest): { readonly version: number } {
@@ -192,6 +197,7 @@ export class MemoryEngine implements Engine {
     this.#leases.endSession(id, nowMs);
     this.#onces.endSession(id, nowMs);
     this.sharing.endSession(caller);
+    this.channels.endSession(id);
     this.#keyspace.endSession(id);
   }
 
@@ -224,6 +230,7 @@ export class MemoryEngine implements Engine {
       leasesExpired: this.#leases.expiredCount,
       grantsExpired: this.#pools.expiredCount,
       sharing: this.sharing.stats,
+      channels: this.channels.stats,
     };
   }
 
@@ -232,7 +239,8 @@ export class MemoryEngine implements Engine {
     this.#pools.closing();
     this.waits.failAll(closed());
     this.#expiries.clear();
-    for (const part of [this.#keyspace, this.#leases, this.#onces, this.#pools, this.sharing]) part.clear();
+    const parts = [this.#keyspace, this.#leases, this.#onces, this.#pools, this.sharing, this.channels];
+    for (const part of parts) part.clear();
   }
 
   /** The instant a command takes effect, with everything gone that ended before it. */
@@ -242,7 +250,7 @@ export class MemoryEngine implements Engine {
   }
 
   #requireName(name: string): void {
-    const parts = [this.#leases, this.#onces, this.#pools, this.sharing];
+    const parts = [this.#leases, this.#onces, this.#pools, this.sharing, this.channels];
     const names = parts.reduce((sum, part) => sum + part.namesCount, 0);
     if (names < this.#limits.namesMax) return;
     const actual = `${names} names are in use, limit is ${this.#limits.namesMax}`;

@@ -102,6 +102,7 @@ export function sessionsContract(create: EngineFactory): void {
         itemsExpired: 0,
         leasesExpired: 0,
         grantsExpired: 0,
+        channels: { channels: 0, messages: 0, bytes: 0, published: 0 },
         sharing: {
           limits: 0,
           barriers: 0,
