@@ -81,10 +81,9 @@ export class Call<Name extends CommandName = CommandName, Result = unknown> {
     return this.outcome !== "none";
   }
 
-  /** Whether the broker may hold the answer back. */
+  /** Whether the broker may hold the answer back, as it always may that of a request. */
   get waits(): boolean {
-    const { waitMs } = this.#request;
-    return waitMs !== undefined && waitMs !== 0;
+    return Boolean(this.#request.waitMs) || this.action === "request";
   }
 
   /** Bytes of its frame, or a few more; exact only where it could be over `bytesMax`, as counting costs an encoding. */
@@ -97,8 +96,8 @@ export class Call<Name extends CommandName = CommandName, Result = unknown> {
 
   /** The command as the frame to send under `id`; a wait asks for what is left of it. */
   frame(id: number, clock: { nowMs(): number }): EncodedValue {
-    if (!this.waits) return this.#codec.frame(this.#prepared, { id });
-    const { waitMs = 0 } = this.#request;
+    const { waitMs } = this.#request;
+    if (!waitMs) return this.#codec.frame(this.#prepared, { id });
     const leftMs = waitMs < 0 ? -1 : Math.max(1, Math.ceil(waitMs - (clock.nowMs() - this.#start.nowMs)));
     return this.#codec.frame(this.#prepared, { id, waitMs: leftMs });
   }

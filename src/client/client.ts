@@ -33,6 +33,7 @@ export type { Grant } from "./grant.ts";
 export type { LostHold } from "./holds.ts";
 export type { Job, NackOptions } from "./job.ts";
 export type { ClientOptions } from "./options.ts";
+export type { EventListener, Origin, RequestHandler, RequestOptions, Service, StandingOptions } from "./requests.ts";
 export type { Queue } from "./sharing.ts";
 export type { PoolHandle, Wants } from "./turns.ts";
 export type { Watch, WatchEvent, WatchOptions } from "./watches.ts";

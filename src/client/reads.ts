@@ -15,6 +15,7 @@ export const reads: ReadonlySet<CommandName> = new Set([
   "metrics",
   "ps",
   "why",
+  "serve",
   "queue.info",
   "queue.close",
   // What was taken and nobody was told of goes back with its session, or is given back when that goes on.

@@ -27,7 +27,7 @@ const granting: ReadonlySet<CommandName> = new Set(["lease", "once", "acquire", 
 
 /** Commands that may be said again in the session they were said in: its holds tell whether they took effect, or they name
  *  a fence. */
-const repeatable = /^(lease|release|once(\.\w+)?|acquire|renew|queue\.(ack|nack|renew))$/;
+const repeatable = /^(lease|release|once(\.\w+)?|acquire|renew|respond|queue\.(ack|nack|renew))$/;
 
 export class Resumption {
   /** What was acquired and not given back, by id; jobs by their fence. Handles come and go by themselves. */

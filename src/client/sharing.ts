@@ -7,6 +7,7 @@ import type { ClientClock } from "./client-clock.ts";
 import type { BarrierOptions, LimitOptions, QueueItem, QueueOptions } from "./command-options.ts";
 import type { Connection } from "./connection.ts";
 import type { Job } from "./job.ts";
+import { Requests } from "./requests.ts";
 import type { SharedWork } from "./shared-work.ts";
 
 /** A queue of the run. Looping over it takes one job after another until the queue is closed and all of them are done. A job is
@@ -24,10 +25,11 @@ export interface Queue<Data = unknown> extends AsyncIterable<Job<Data>> {
   info(): Promise<QueueInfo>;
 }
 
-export class Sharing {
+export class Sharing extends Requests {
   readonly #loaded: () => Promise<SharedWork>;
 
   constructor(connection: Connection, clock: ClientClock) {
+    super(connection);
     this.#loaded = async () => new (await import("./shared-work.ts")).SharedWork(connection, clock);
   }
 
