@@ -253,7 +253,13 @@ describe("a slow reader", () => {
     ],
   ])("of %s loses its connection, and the others go on", async (_what, commandTo) => {
     await using broker = await testBroker({
-      limits: { frameBytesMax: 100_000, valueBytesMax: 90_000, outboxBytesMax: 200_000, stallMs: 100 },
+      limits: {
+        frameBytesMax: 80_000,
+        valueBytesMax: 70_000,
+        historyBytesMax: 10_000,
+        outboxBytesMax: 200_000,
+        stallMs: 100,
+      },
     });
     using asker = await lineClient(broker.pipe);
     using slow = await rawClient(broker.pipe);
