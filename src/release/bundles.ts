@@ -3,9 +3,8 @@
  * line for Bun behind a small entry for Node. Every package we use is bundled in, so that installing ours installs nothing
  * else. Folders mirror the source's: the launcher finds the command line beside itself.
  */
-import { mkdtempSync, rmSync } from "node:fs";
-import { tmpdir } from "node:os";
 import { join, relative } from "node:path";
+import { brokerPart, bundleOf, metricsPart, type Part, withoutParts } from "./parts.ts";
 
 /** The library, and what stands in it for the entry that needs Bun. */
 const library = [
@@ -40,6 +39,8 @@ export async function writeBundles(options: BundleOptions): Promise<ReadonlySet<
     // The command must start fast on Node: one file.
     writeModules(options, { entries: ["cli/node.ts"], target: "node", splitting: false }),
     writeRequired(options),
+    writePart(options, brokerPart),
+    writePart(options, metricsPart),
   ]);
   return new Set(builds.flat());
 }
@@ -64,41 +65,37 @@ async function writeModules(
       format: "esm",
       minify: target === "bun" ? minify.program : minify.library,
       metafile: true,
+      plugins: [withoutParts(target === "bun" ? metricsPart : brokerPart)],
       naming: { entry: "[dir]/[name].js", chunk: `${target === "bun" ? "cli" : "shared"}/[name]-[hash].js` },
     }),
   );
 }
 
-/** One file holds all, for the same reason that the modules share theirs; each entry names its parts one by one, as Node
- *  finds names without running a file. */
+async function writePart({ outdir }: BundleOptions, { exports, file }: Part): Promise<string[]> {
+  const outfile = join(outdir, file);
+  const part = { outfile, minify: minify.program, plugins: [withoutParts(metricsPart)] };
+  return packagesIn(await bundleOf(exports, part));
+}
+
+/** One file holds all, for the same reason that the modules share theirs; each entry names its parts one by one. */
 async function writeRequired({ source, outdir }: BundleOptions): Promise<string[]> {
   const entries = await Promise.all(library.map((path) => exportsOf(join(source, path))));
-  const homes = new Map(entries.flatMap(({ path, names }) => names.map((name) => [name, path] as const)));
-  const lines = [...homes].map(([name, path]) => `export { ${name} } from ${JSON.stringify(path)};\n`);
-  const scratch = mkdtempSync(join(tmpdir(), "ephemeral-pack-"));
-  try {
-    const entry = join(scratch, "library.ts");
-    await Bun.write(entry, lines.join(""));
-    const built = await Bun.build({
-      entrypoints: [entry],
-      outdir: join(outdir, "shared"),
-      target: "node",
-      format: "cjs",
+  const built = await bundleOf(
+    Object.fromEntries(entries.flatMap(({ path, names }) => names.map((name) => [name, path]))),
+    {
+      outfile: join(outdir, "shared/library.cjs"),
       minify: minify.library,
-      metafile: true,
-      naming: "library.cjs",
+      plugins: [withoutParts(brokerPart)],
       define: { "import.meta.url": "hereUrl" },
       banner: 'const hereUrl = require("node:url").pathToFileURL(__filename).href;',
-    });
-    for (const { path, names } of entries) {
-      const file = join(outdir, relative(source, path).replace(/\.ts$/, ".cjs"));
-      const exported = names.map((name) => `exports.${name} = library.${name};\n`);
-      await Bun.write(file, `"use strict";\nconst library = require("../shared/library.cjs");\n${exported.join("")}`);
-    }
-    return packagesIn(built);
-  } finally {
-    rmSync(scratch, { recursive: true });
+    },
+  );
+  for (const { path, names } of entries) {
+    const file = join(outdir, relative(source, path).replace(/\.ts$/, ".cjs"));
+    const exported = names.map((name) => `exports.${name} = library.${name};\n`);
+    await Bun.write(file, `"use strict";\nconst library = require("../shared/library.cjs");\n${exported.join("")}`);
   }
+  return packagesIn(built);
 }
 
 async function exportsOf(path: string): Promise<{ readonly path: string; readonly names: readonly string[] }> {

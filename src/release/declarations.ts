@@ -14,19 +14,18 @@ export interface DeclarationOptions {
   readonly outdir: string;
 }
 
-/** Writes `outdir/**` and `outdir/commonjs/**`.
+/** Writes each file as `.d.ts` and, beside it, as `.d.cts`: an archive hardly grows by what it has just held.
  *  @throws {Error} with what the compiler says */
 export async function writeDeclarations({ root, outdir }: DeclarationOptions): Promise<void> {
   const scratch = mkdtempSync(join(tmpdir(), "ephemeral-types-"));
   try {
     await declare(root, scratch);
     for (const path of await reachable(scratch)) {
-      const shipped = shippable(await Bun.file(path).text());
-      const name = relative(scratch, path);
-      await Bun.write(join(outdir, name), shipped);
-      await Bun.write(join(outdir, "commonjs", name), shipped);
+      const text = await Bun.file(path).text();
+      const target = join(outdir, relative(scratch, path));
+      await Bun.write(target, shippable(text, "js"));
+      await Bun.write(target.replace(/\.ts$/, ".cts"), shippable(text, "cjs"));
     }
-    await Bun.write(join(outdir, "commonjs/package.json"), '{ "type": "commonjs" }\n');
   } finally {
     rmSync(scratch, { recursive: true });
   }
@@ -34,9 +33,9 @@ export async function writeDeclarations({ root, outdir }: DeclarationOptions): P
 
 /** The compiler leaves specifiers as they stand in the source, and says nothing of what it took from a library that the
  *  reader's settings may leave out. */
-function shippable(text: string): string {
+function shippable(text: string, kind: "js" | "cjs"): string {
   const reference = /\bSymbol\.(?:asyncD|d)ispose\b/.test(text) ? '/// <reference lib="esnext.disposable" />\n' : "";
-  return reference + text.replace(/((?:from|import\()\s*"\.{1,2}\/[^"]+)\.ts"/g, '$1.js"');
+  return reference + text.replace(/((?:from|import\()\s*"\.{1,2}\/[^"]+)\.ts"/g, `$1.${kind}"`);
 }
 
 async function declare(root: string, outDir: string): Promise<void> {

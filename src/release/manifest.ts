@@ -15,7 +15,7 @@ export interface Program {
 function both(path: string): object {
   return {
     import: { types: `./dist/types/${path}.d.ts`, default: `./dist/${path}.js` },
-    require: { types: `./dist/types/commonjs/${path}.d.ts`, default: `./dist/${path}.cjs` },
+    require: { types: `./dist/types/${path}.d.cts`, default: `./dist/${path}.cjs` },
   };
 }
 
@@ -29,7 +29,7 @@ export function packageManifest({ name, version, description, license }: Program
     type: "module",
     bin: { ephemeral: "./dist/cli/node.js", ephemerald: "./dist/cli/node.js" },
     main: "./dist/client/broker-process.cjs",
-    types: "./dist/types/commonjs/client/broker-process.d.ts",
+    types: "./dist/types/client/broker-process.d.cts",
     exports: {
       ".": both("client/broker-process"),
       "./client": both("client/client"),
@@ -43,7 +43,7 @@ export function packageManifest({ name, version, description, license }: Program
           default: "./dist/client/no-embedding.js",
         },
         require: {
-          types: "./dist/types/commonjs/broker/embedded.d.ts",
+          types: "./dist/types/broker/embedded.d.cts",
           bun: "./dist/broker/embedded.js",
           default: "./dist/client/no-embedding.cjs",
         },

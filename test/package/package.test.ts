@@ -9,8 +9,7 @@ import { type PackedPackage, packedPackage, root, run } from "../support/package
 
 setDefaultTimeout(60_000);
 
-/** A third of it is the broker for `ephemerald/local`, once for `import` and once for `require`. */
-const tarballBytesMax = 480 * 1024;
+const tarballBytesMax = 300 * 1024;
 
 let packed: PackedPackage;
 /** A project with the package in it, and nothing else. */
@@ -26,7 +25,7 @@ afterAll(() => packed[Symbol.dispose]());
 const manifest = () => Bun.file(join(packed.unpacked, "package.json")).json();
 
 describe("The tarball", () => {
-  test("is at most 480 KB", () => {
+  test("is at most 300 KB", () => {
     expect(statSync(packed.tarball).size).toBeLessThanOrEqual(tarballBytesMax);
   });
 
@@ -108,22 +107,27 @@ describe("The client of the package", () => {
   const commonjs = `const { Broker, Client, EphemeralError } = require("ephemerald");
     const client = require("ephemerald/client");
     const { msgpack } = require("ephemerald/msgpack");
+    const local = require("ephemerald/local").localClient();
     require("ephemerald/broker").startBroker().then(
       async (broker) => { await broker.stop(); return "embedded"; },
       (error) => [error instanceof EphemeralError, error.code],
-    ).then((embedding) => console.log(JSON.stringify([
-      typeof Broker, client.Client === Client, client.EphemeralError === EphemeralError, typeof msgpack.decode, embedding,
+    ).then(async (embedding) => console.log(JSON.stringify([
+      typeof Broker, client.Client === Client, client.EphemeralError === EphemeralError, typeof msgpack.prepare, embedding,
+      local instanceof Client, /^ephemeral_broker_sessions \\d/m.test(await local.metrics()),
     ])));`;
   const modules = `import { Broker, Client, EphemeralError } from "ephemerald";
     import * as client from "ephemerald/client";
     import { msgpack } from "ephemerald/msgpack";
+    import { localClient } from "ephemerald/local";
     import { startBroker } from "ephemerald/broker";
+    const local = localClient();
     const embedding = await startBroker().then(
       async (broker) => { await broker.stop(); return "embedded"; },
       (error) => [error instanceof EphemeralError, error.code],
     );
     console.log(JSON.stringify([
-      typeof Broker, client.Client === Client, client.EphemeralError === EphemeralError, typeof msgpack.decode, embedding,
+      typeof Broker, client.Client === Client, client.EphemeralError === EphemeralError, typeof msgpack.prepare, embedding,
+      local instanceof Client, /^ephemeral_broker_sessions \\d/m.test(await local.metrics()),
     ]));`;
 
   test.each([
@@ -135,7 +139,7 @@ describe("The client of the package", () => {
     await Bun.write(join(project, name), script);
     const { status, stdout, stderr } = await run([runtime, name], { directory: project });
     expect({ status, stderr }).toEqual({ status: 0, stderr: "" });
-    expect(JSON.parse(stdout)).toEqual(["function", true, true, "function", embedding]);
+    expect(JSON.parse(stdout)).toEqual(["function", true, true, "function", embedding, true, true]);
   });
 
   const user = `import { Broker, Client, EphemeralError, type BrokerOptions, type ClientOptions } from "ephemerald";
