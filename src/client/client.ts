@@ -23,6 +23,7 @@ export type {
   BarrierOptions,
   LimitOptions,
   LockOptions,
+  OnEndOptions,
   PoolItem,
   QueueItem,
   QueueOptions,
