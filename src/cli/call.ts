@@ -87,11 +87,7 @@ export function connectionTo(settings: ClientSettings): Dialled {
     reject(new HintedError("unavailable", `No broker: nothing listens at ${pipe} (${pipeFrom})`, { hint: howToStart }));
   };
   const dial = (): BunPipeTransport => new BunPipeTransport(pipe, { onAbsent });
-  let hello: HelloReply | undefined;
-  const greeted = (reply: HelloReply): void => {
-    hello = reply;
-  };
   const clock = systemClientClock;
-  const connection = new Connection({ endpoint: pipe, dial, clock, timeoutMs, secret, label, greeted });
-  return { connection, absence, greeting: () => hello };
+  const connection = new Connection({ endpoint: pipe, dial, clock, timeoutMs, secret, label });
+  return { connection, absence, greeting: () => connection.hello };
 }

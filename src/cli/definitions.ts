@@ -18,9 +18,8 @@ export interface ValueDefinition {
   readonly valueHint: string;
   /** One letter that means the same: `-n 3`. */
   readonly short?: string;
-  /** It may be given several times; the values come with commas between them, or what is told here. */
+  /** It may be given several times; the values come with commas between them. */
   readonly isRepeatable?: boolean;
-  readonly separator?: string;
   readonly description: string;
 }
 

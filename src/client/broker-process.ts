@@ -29,7 +29,6 @@ export type {
   IncrOptions,
   LeaseOptions,
   OnceOptions,
-  OnEndOptions,
   SetOptions,
   WaitOptions,
 } from "./command-options.ts";

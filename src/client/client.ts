@@ -8,22 +8,33 @@ import { jsonText } from "../protocol/json-values.ts";
 import type { Outgoing } from "./call.ts";
 import type { GetOptions, IncrOptions, LeaseOptions, OnceOptions, SetOptions } from "./command-options.ts";
 import { Connection } from "./connection.ts";
+import { webReconnectBounds } from "./connection-state.ts";
+import { dialling } from "./dialling.ts";
 import { asyncDisposeSymbol, disposeSymbol } from "./disposal.ts";
 import { type ClientOptions, type ClientSettings, clientSettings } from "./options.ts";
-import { PipeTransport } from "./pipe-transport.ts";
 import { Turns } from "./turns.ts";
 import type { Watch, WatchEvent, Watches, WatchOptions } from "./watches.ts";
 
+export type { ChannelInfo, Member, Position } from "../protocol/channels.ts";
 export type { ClientCodec } from "../protocol/codec.ts";
 export { EphemeralError } from "../protocol/errors.ts";
 export type { WhyReply } from "../protocol/pools.ts";
 export type { LimitGrant, QueueCounts, QueueInfo } from "../protocol/sharing.ts";
 export type {
+  ChannelEvent,
+  ChannelHistory,
+  ChannelMessage,
+  HistoryOptions,
+  Publication,
+  PublishOptions,
+  SubscribeOptions,
+  Subscription,
+} from "./channel-options.ts";
+export type {
   AcquireOptions,
   BarrierOptions,
   LimitOptions,
   LockOptions,
-  OnEndOptions,
   PoolItem,
   QueueItem,
   QueueOptions,
@@ -43,13 +54,14 @@ export type { Watch, WatchEvent, WatchOptions } from "./watches.ts";
 const keysPerPage = 1000;
 
 export class Client extends Turns {
-  /** Path of the broker's pipe. */
+  /** Path of the broker's pipe, or its URL. */
   readonly pipe: string;
   readonly #settings: ClientSettings;
   readonly #connection: Connection;
   #watches: Watches | undefined;
 
-  /** Makes a client of the broker at `pipe`, else at `EPHEMERAL_PIPE`. Nothing is dialled before the first command, which
+  /** Makes a client of the broker at `pipe`, which may be its URL (`ws:`, `wss:`), else at `EPHEMERAL_PIPE`, else at
+   *  `EPHEMERAL_URL`. Nothing is dialled before the first command, which
    *  also waits up to `timeoutMs` for the broker to come up.
    *  @throws {EphemeralError} `unavailable` when no pipe is named, `bad_command` for an option that cannot be */
   constructor(pipe?: string | null, options?: ClientOptions);
@@ -57,9 +69,12 @@ export class Client extends Turns {
   constructor(pipeOrOptions?: string | null | ClientOptions, options?: ClientOptions) {
     const pipe = typeof pipeOrOptions === "string" ? pipeOrOptions : undefined;
     const settings = clientSettings(pipe, options ?? (typeof pipeOrOptions === "object" ? (pipeOrOptions ?? {}) : {}));
-    const connection = new Connection({
+    const { isUrl } = settings;
+    const connection: Connection = new Connection({
       endpoint: settings.pipe,
-      dial: settings.dial ?? (() => new PipeTransport(settings.pipe)),
+      dial: settings.dial ?? dialling(settings, () => connection),
+      reconnect: isUrl ? webReconnectBounds : undefined,
+      token: settings.token,
       clock: settings.clock,
       codec: settings.codec,
       timeoutMs: settings.timeoutMs,
@@ -77,6 +92,13 @@ export class Client extends Turns {
   /** `disconnected` before the first command and after a loss nobody waited in; `closed` for good. */
   get state(): "disconnected" | "connecting" | "connected" | "reconnecting" | "closed" {
     return this.#connection.state;
+  }
+
+  /** Calls `listener` with each state the client comes into, until what it returns is called. */
+  onState(listener: (state: Client["state"]) => void): () => void {
+    const { stateListeners } = this.#connection;
+    stateListeners.add(listener);
+    return () => void stateListeners.delete(listener);
   }
 
   /** Stores `value` (JSON or a `Uint8Array`) under `key` for `ttl` milliseconds and resolves to its version, a number that

@@ -42,6 +42,7 @@ export interface ReconnectBounds {
 }
 
 export const pipeReconnectBounds: ReconnectBounds = { minMs: 50, maxMs: 1000 };
+export const webReconnectBounds: ReconnectBounds = { minMs: 500, maxMs: 20_000 };
 
 /** A connection that lasted this long was healthy: its loss counts from zero again. */
 export const healthyAfterMs = 10_000;

@@ -9,8 +9,7 @@ import { EphemeralError } from "../protocol/errors.ts";
 import { Backlog } from "./backlog.ts";
 import { Call, type CallRequest, type CallStart, type Outgoing } from "./call.ts";
 import type { CancelTimer, ClientClock } from "./client-clock.ts";
-import type { ConnectionEvent, ConnectionState, ReconnectBounds } from "./connection-state.ts";
-import { nextState, pipeReconnectBounds } from "./connection-state.ts";
+import { type ConnectionEvent, type ConnectionState, nextState, pipeReconnectBounds } from "./connection-state.ts";
 import { type Attempt, cutOff, failingAtCaller, refused, unanswered, unconnected } from "./failures.ts";
 import { json } from "./json-codec.ts";
 import { assumedLimits } from "./known-limits.ts";
@@ -24,21 +23,27 @@ import type { Transport } from "./transport.ts";
 export interface ConnectionOptions extends Partial<Pick<ResumptionOptions, "lingerMs" | "onLost">> {
   readonly endpoint: string;
   /** Makes the transport of one attempt. */
-  readonly dial: () => Transport;
+  readonly dial: () => Transport | Promise<Transport>;
   readonly clock: ClientClock;
   /** JSON unless told. */
   readonly codec?: ClientCodec | undefined;
   /** How long a call may wait for the connection and, unless it is a waiting command, for its answer. */
   readonly timeoutMs: number;
   readonly secret: string | undefined;
+  readonly token?: string | undefined;
   readonly label: string | undefined;
-  readonly reconnect?: ReconnectBounds;
-  /** Told what the broker answers to each greeting, before it answers anything else. */
-  readonly greeted?: (hello: HelloReply) => void;
+  /** Those of the pipe unless told; over the network, where a broker that is gone may come back at any time. */
+  readonly reconnect?: Parameters<typeof nextState>[2] | undefined;
 }
 
 export class Connection {
   readonly pushListeners = new PushListeners();
+  /** Told of each change. */
+  readonly stateListeners = new Set<(state: ConnectionState["name"]) => void>();
+  /** What the broker said of itself, the last time. */
+  hello: HelloReply | undefined;
+  /** Whether what is to last waits for a broker that is gone. */
+  readonly isPatient: boolean;
   readonly codec: ClientCodec;
   readonly resumption: Resumption;
   readonly #options: ConnectionOptions;
@@ -47,7 +52,6 @@ export class Connection {
   #link: Link | undefined;
   /** Calls whose callers wait for an answer. */
   #pending = 0;
-  #limits = assumedLimits;
   #lastLoss: Error | undefined;
   /** Why every call fails from now on. */
   #refusal: EphemeralError | undefined;
@@ -56,8 +60,9 @@ export class Connection {
 
   constructor(options: ConnectionOptions) {
     this.#options = options;
+    this.isPatient = options.reconnect !== undefined;
     this.codec = options.codec ?? json;
-    const { clock, lingerMs = 0, onLost } = options;
+    const { clock, lingerMs, onLost } = options;
     this.resumption = new Resumption({
       clock,
       lingerMs,
@@ -131,7 +136,7 @@ export class Connection {
 
   /** Refuses what the broker could only answer by closing the connection under everybody else's commands. */
   #assertFits(call: Call): void {
-    const { frameBytesMax } = this.#limits;
+    const { frameBytesMax } = this.hello?.limits ?? assumedLimits;
     const bytes = call.frameBytes(frameBytesMax);
     if (bytes <= frameBytesMax) return;
     throw new EphemeralError("too_large", `Cannot ${call.action}: it takes ${bytes} bytes, limit is ${frameBytesMax}`);
@@ -170,9 +175,10 @@ export class Connection {
     const state = nextState(this.#state, event, this.#options.reconnect ?? pipeReconnectBounds);
     if (state === this.#state) return;
     this.#state = state;
+    for (const listener of this.stateListeners) queueMicrotask(() => listener(state.name));
     if (state.name === "closed") this.pushListeners.cut();
     this.#cancelReconnect?.();
-    if (state.name === "connecting") this.#dial();
+    if (state.name === "connecting") this.#dial().catch((error: EphemeralError) => this.#refuse(error));
     else if (state.name === "reconnecting") this.#armReconnect(state.delayMs);
   }
 
@@ -183,16 +189,14 @@ export class Connection {
     this.#cancelReconnect = this.#options.clock.after(delayMs, due);
   }
 
-  #dial(): void {
-    const { loading } = this.resumption;
-    if (loading !== undefined) {
-      void loading.then(() => this.#state.name === "connecting" && this.#dial());
-      return;
-    }
-    const { dial, clock, timeoutMs, secret, label } = this.#options;
-    const introduction = { label, ...this.resumption.introduction };
+  async #dial(): Promise<void> {
+    const { clock, timeoutMs, secret, token, label } = this.#options;
+    await this.resumption.loading;
+    const transport = await this.#options.dial();
+    if (this.#refusal !== undefined) return; // closed meanwhile
+    const introduction = { label, token, ...this.resumption.introduction };
     const link = new Link(
-      { transport: dial(), codec: this.codec, clock, greetingMs: timeoutMs, secret, introduction },
+      { transport, codec: this.codec, clock, greetingMs: timeoutMs, secret, introduction },
       {
         onPush: (push) => this.pushListeners.push(push),
         onRoom: () => this.#drain(),
@@ -208,8 +212,7 @@ export class Connection {
   }
 
   #greeted(hello: HelloReply): void {
-    this.#limits = { ...assumedLimits, ...hello.limits };
-    this.#options.greeted?.(hello);
+    this.hello = hello;
     this.#advance({ type: "greeted", nowMs: this.#options.clock.nowMs() });
     const undo = this.resumption.greeted(hello, this.#backlog.waiting());
     if (undo === undefined) {

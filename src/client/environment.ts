@@ -7,6 +7,8 @@ import { EphemeralError } from "../protocol/errors.ts";
 /** What a client finds when it is not told. */
 export interface ClientEnvironment {
   readonly pipe: string | undefined;
+  readonly url: string | undefined;
+  readonly token: string | undefined;
   readonly secret: string | undefined;
   readonly label: string | undefined;
   readonly timeoutMs: number | undefined;
@@ -30,6 +32,9 @@ type Variables = Readonly<Record<string, string | undefined>>;
 export function readEnvironment(variables: Variables = processVariables()): ClientEnvironment {
   return {
     pipe: variables.EPHEMERAL_PIPE || undefined,
+    url: variables.EPHEMERAL_URL || undefined,
+    // As with the secret, an empty one is refused.
+    token: variables.EPHEMERAL_TOKEN,
     // An empty secret stays empty, to be refused: it never means "no authentication".
     secret: variables.CLIENT_SECRET ?? variables.EPHEMERAL_SECRET,
     label: variables.EPHEMERAL_LABEL || undefined,

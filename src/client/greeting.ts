@@ -8,6 +8,7 @@ import type { Outgoing } from "./call.ts";
 /** What the client says of itself. */
 export interface Introduction {
   readonly label: string | undefined;
+  readonly token?: string | undefined;
   readonly lingerMs?: number | undefined;
   /** The session to go on with. */
   readonly session?: { readonly id: string; readonly secret: string } | undefined;
@@ -15,7 +16,7 @@ export interface Introduction {
 
 /** `hello`, with our proof where there is a secret. */
 export function helloCommand(introduction: Introduction, auth?: Outgoing<"hello">["auth"]): Outgoing<"hello"> {
-  const { label, lingerMs, session } = introduction;
+  const { label, token, lingerMs, session } = introduction;
   const client = { name: "ephemerald", version };
-  return { action: "hello", protocol: protocolVersion, client, label, lingerMs, session, auth };
+  return { action: "hello", protocol: protocolVersion, client, label, lingerMs, session, token, auth };
 }

@@ -76,7 +76,9 @@ export class Link {
   get hasRoom(): boolean {
     if (this.#phase !== "writable") return false;
     const { commandsInFlightMax } = this.#limits;
-    const callsMax = commandsInFlightMax - Math.ceil(commandsInFlightMax / cancelShare);
+    // So many publications are remembered by a broker, to be said again; more in flight bring nothing.
+    const inFlightMax = Math.min(commandsInFlightMax, assumedLimits.commandsInFlightMax);
+    const callsMax = inFlightMax - Math.ceil(inFlightMax / cancelShare);
     return this.#unanswered.size < callsMax && this.#options.transport.unsentBytes < unsentBytesMax;
   }
 
@@ -97,7 +99,7 @@ export class Link {
     transport.open({
       onOpen: () => this.#greet(),
       onData: (chunk) => this.#receive(chunk),
-      onClose: (error) => this.#closedByPeer(error),
+      onClose: (error, isFinal) => this.#closedByPeer(error, isFinal),
     });
   }
 
@@ -267,11 +269,10 @@ export class Link {
     this.#phase = "leaving";
   }
 
-  #closedByPeer(error: Error | undefined): void {
+  #closedByPeer(error: Error | undefined, isFinal = this.#phase === "opening"): void {
     if (this.#phase === "over") return;
-    const isOurRefusal = this.#phase === "opening" && error instanceof EphemeralError;
     this.#end();
-    if (isOurRefusal) this.#events.onRefused(error);
+    if (isFinal && error instanceof EphemeralError) this.#events.onRefused(error);
     else this.#events.onLost(this.#loss ?? lossOf(error ?? new Error("the broker closed the connection")));
   }
 

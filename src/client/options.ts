@@ -10,10 +10,15 @@ import { readEnvironment } from "./environment.ts";
 import type { LostHold } from "./holds.ts";
 import { json } from "./json-codec.ts";
 import type { Transport } from "./transport.ts";
+import type { WebSocketClass } from "./websocket-transport.ts";
 
 export interface ClientOptions {
   /** What broker and client both know; else `CLIENT_SECRET`, `EPHEMERAL_SECRET`. Null is the same as leaving it out. */
   readonly secret?: string | null | undefined;
+  /** What a broker's URL asks for; else `EPHEMERAL_TOKEN`. Said once to the broker, in no URL. With it no secret is needed. */
+  readonly token?: string | undefined;
+  /** The class for `ws:` and `wss:` where there is none of that name, as in Node before 22: that of the package `ws`. */
+  readonly webSocket?: WebSocketClass | undefined;
   /** Who this is, for people: shown where this client holds or waits. Else `EPHEMERAL_LABEL`. */
   readonly label?: string | undefined;
   /** How long a command may take, connecting included; a waiting command: connecting alone. Else `CLIENT_TIMEOUT`, 5000. */
@@ -27,8 +32,8 @@ export interface ClientOptions {
   readonly compression?: boolean | undefined;
   /** From how many characters of JSON on; else `CLIENT_COMPRESSION_THRESHOLD`, 1024. */
   readonly compressionThreshold?: number | undefined;
-  /** How long the broker keeps what this client holds after its connection was cut, for the client to come back to: 0, the
-   *  default, to 60,000 ms. A process that dies keeps what it holds as long from everybody else. */
+  /** How long the broker keeps what this client holds after its connection was cut, for the client to come back to: up to
+   *  60,000 ms; 0 unless told, over a WebSocket 5000. A process that dies keeps what it holds as long from everybody else. */
   readonly lingerMs?: number | undefined;
   /** Told of what was held and is gone, though nobody released it and its time was not over: the connection was cut and the
    *  session could not go on. Somebody else may hold it now. */
@@ -42,14 +47,18 @@ export interface ClientOptions {
 }
 
 export interface ClientSettings {
+  /** The broker's, or its URL. */
   readonly pipe: string;
+  readonly isUrl: boolean;
+  readonly token: string | undefined;
+  readonly webSocket: WebSocketClass | undefined;
   readonly secret: string | undefined;
   readonly label: string | undefined;
   readonly timeoutMs: number;
   readonly defaultTtlMs: number;
   /** From how many characters on values are compressed; Infinity for never. */
   readonly compressionThreshold: number;
-  readonly lingerMs: number;
+  readonly lingerMs: number | undefined;
   readonly onLost: ClientOptions["onLost"];
   readonly codec: ClientCodec;
   readonly clock: ClientClock;
@@ -59,6 +68,7 @@ export interface ClientSettings {
 const defaultTimeoutMs = 5000;
 const defaultTtlMs = 30 * 60 * 1000;
 const defaultCompressionThreshold = 1 * KiB;
+const webLingerMs = 5000;
 const lingerMsMax = 60_000;
 /** What a timer can be set to. A longer ttl than a broker takes is left to the broker to refuse. */
 const millisecondsMax = 2 ** 31 - 1;
@@ -67,29 +77,38 @@ const millisecondsMax = 2 ** 31 - 1;
  *  option or variable that cannot be */
 export function clientSettings(pipe: string | undefined, options: ClientOptions): ClientSettings {
   const environment = readEnvironment();
-  const endpoint = pipe || environment.pipe;
+  const endpoint = pipe || environment.pipe || environment.url;
   if (endpoint === undefined) {
     throw new EphemeralError(
       "unavailable",
-      "Cannot make a client: no pipe was given and EPHEMERAL_PIPE is not set. Run under a broker: ephemeral start -- <command>",
+      "Cannot make a client: no pipe was given, and neither EPHEMERAL_PIPE nor EPHEMERAL_URL is set. Run under a broker: ephemeral start -- <command>",
     );
   }
+  const isUrl = /^wss?:/.test(endpoint);
+  const token = isUrl ? (options.token ?? environment.token) : undefined;
   // The environment's is that of the broker the environment names.
-  const secret = options.secret ?? (options.dial === undefined ? environment.secret : undefined);
-  if (secret === "") {
-    throw new EphemeralError("bad_command", "Cannot make a client: the secret is empty; give one or leave it out");
+  const isOfEnvironment = options.dial === undefined && token === undefined;
+  const secret = options.secret ?? (isOfEnvironment ? environment.secret : undefined);
+  if (secret === "" || token === "") {
+    const name = token === "" ? "token" : "secret";
+    throw new EphemeralError("bad_command", `Cannot make a client: the ${name} is empty; give one or leave it out`);
   }
   const isCompressing = options.compression ?? environment.compression ?? false;
   const threshold = options.compressionThreshold ?? environment.compressionThreshold ?? defaultCompressionThreshold;
+  const lingerMs = readMs("lingerMs", options.lingerMs ?? (isUrl ? webLingerMs : 0), { min: 0, max: lingerMsMax });
   const timeoutMs = options.timeoutMs ?? options.timeout ?? environment.timeoutMs ?? defaultTimeoutMs;
   return {
     pipe: endpoint,
+    isUrl,
+    token,
+    webSocket: options.webSocket,
     secret,
     label: options.label ?? environment.label,
     timeoutMs: readMs("timeoutMs", timeoutMs),
     defaultTtlMs: readMs("defaultTtlMs", options.defaultTtlMs ?? defaultTtlMs),
     compressionThreshold: isCompressing ? threshold : Number.POSITIVE_INFINITY,
-    lingerMs: readMs("lingerMs", options.lingerMs ?? 0, { min: 0, max: lingerMsMax }),
+    // On a pipe 0 goes without saying, and then nothing waits for the broker's greeting.
+    lingerMs: isUrl ? lingerMs : lingerMs || undefined,
     onLost: options.onLost,
     codec: options.codec ?? json,
     clock: options.clock ?? systemClientClock,

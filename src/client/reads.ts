@@ -16,9 +16,13 @@ export const reads: ReadonlySet<CommandName> = new Set([
   "ps",
   "why",
   "serve",
+  "subscribe",
+  "unsubscribe",
+  "history",
+  "presence",
+  "channels",
   "queue.info",
   "queue.close",
-  "onEnd",
   // What was taken and nobody was told of goes back with its session, or is given back when that goes on.
   "queue.take",
 ]);

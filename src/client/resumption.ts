@@ -12,8 +12,8 @@ import type { Answer, Reconciliation } from "./reconciliation.ts";
 
 export interface ResumptionOptions {
   readonly clock: ClientClock;
-  /** How long the session outlives its connection; 0 for not at all. */
-  readonly lingerMs: number;
+  /** How long the session outlives its connection; undefined leaves it to the broker, for whom it is not at all on a pipe. */
+  readonly lingerMs: number | undefined;
   /** Told of holds that ended with their session. */
   readonly onLost: ((holds: readonly LostHold[]) => void) | undefined;
   /** `lingerMs` have passed without a connection. */
@@ -27,7 +27,7 @@ const granting: ReadonlySet<CommandName> = new Set(["lease", "once", "acquire", 
 
 /** Commands that may be said again in the session they were said in: its holds tell whether they took effect, or they name
  *  a fence. */
-const repeatable = /^(lease|release|once(\.\w+)?|acquire|renew|respond|queue\.(ack|nack|renew))$/;
+const repeatable = /^(lease|release|once(\.\w+)?|acquire|renew|respond|publish|queue\.(ack|nack|renew))$/;
 
 export class Resumption {
   /** What was acquired and not given back, by id; jobs by their fence. Handles come and go by themselves. */
@@ -45,8 +45,8 @@ export class Resumption {
   }
 
   /** What `hello` says of sessions. */
-  get introduction(): Omit<Introduction, "label"> {
-    return { lingerMs: this.#options.lingerMs || undefined, session: this.#session };
+  get introduction(): Pick<Introduction, "lingerMs" | "session"> {
+    return { lingerMs: this.#options.lingerMs, session: this.#session };
   }
 
   /** Whether the connection is gone and the session waits for the next. */
@@ -56,7 +56,7 @@ export class Resumption {
 
   /** What must have been loaded before a session is greeted that may be gone on with. */
   get loading(): Promise<void> | undefined {
-    return this.#options.lingerMs > 0 && this.#reconciliation === undefined ? this.#load() : undefined;
+    return this.#options.lingerMs && this.#reconciliation === undefined ? this.#load() : undefined;
   }
 
   /** Whether a command that may have run can be said again once the session goes on. */
@@ -82,7 +82,7 @@ export class Resumption {
 
   /** The connection is gone. */
   cut(): void {
-    const { clock, lingerMs, onOver } = this.#options;
+    const { clock, lingerMs = 0, onOver } = this.#options;
     if (this.#session === undefined) {
       this.#lose();
       return;
@@ -98,7 +98,7 @@ export class Resumption {
    *  be said before them. Undefined: the session is a new one. */
   greeted({ session, holds }: HelloReply, waiting: readonly Call[]): readonly Outgoing[] | undefined {
     this.#stop();
-    if (this.#options.lingerMs > 0) this.#session = { id: session.id, secret: session.secret };
+    if (this.#options.lingerMs) this.#session = { id: session.id, secret: session.secret };
     if (session.resumed) return this.#reconciliation?.resumed(holds, { waiting, grants: this.grants });
     this.#lose();
     return undefined;

@@ -1,5 +1,5 @@
 /**
- * What a connection asks of the thing that carries its bytes: a pipe, later a WebSocket. One transport is one attempt: it
+ * What a connection asks of the thing that carries its bytes: a pipe or a WebSocket. One transport is one attempt: it
  * is opened once, and when it has closed it is done. Knows nothing of frames, commands or reconnecting.
  */
 
@@ -8,8 +8,9 @@ export interface TransportHandlers {
   onOpen(): void;
   /** Bytes came; they are valid only during the call. */
   onData(chunk: Uint8Array): void;
-  /** It could not open, or it is gone. Said once, never within a call of ours, and not after `close`. */
-  onClose(error: Error | undefined): void;
+  /** It could not open, or it is gone. Said once, never within a call of ours, and not after `close`. `isFinal`: an
+   *  EphemeralError says why to stay away. */
+  onClose(error: Error | undefined, isFinal?: boolean): void;
 }
 
 export interface Transport {

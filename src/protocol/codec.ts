@@ -40,6 +40,17 @@ export interface MessageReader {
   read(chunk: Uint8Array, onMessage: MessageHandler): void;
 }
 
+/** How the client's frames stand in WebSocket messages. */
+export interface WebFraming {
+  readonly subprotocol: string;
+  /** Joined frames as messages of bounded size. */
+  messages(frames: EncodedValue): Iterable<string | Uint8Array<ArrayBuffer>>;
+  /** A message that came, as frames. */
+  frames(message: string | ArrayBuffer): Uint8Array;
+  /** The command `pong`, which has no answer, as a message. */
+  readonly pong: string | Uint8Array<ArrayBuffer>;
+}
+
 /** The client's end. A command is written in two steps: itself when it is issued, its envelope when it is sent. */
 export interface ClientCodec {
   /** Reads what the broker sends, from the first byte of a connection to the last. */
@@ -60,4 +71,7 @@ export interface ClientCodec {
 
   /** The caller's value again, from a member of a reply. */
   fromMember(member: unknown): unknown;
+
+  /** That of JSON unless told. */
+  readonly webFraming?: WebFraming;
 }

@@ -3,7 +3,6 @@
  * defines a wire shape. Durations are milliseconds, instants (`…AtMs`, `expires`) Unix milliseconds.
  */
 import type { ChannelCommands } from "./channels.ts";
-import type { EndCommands } from "./end-of-run.ts";
 import type { Limits } from "./limits.ts";
 import type { GrantHold, PoolCommands } from "./pools.ts";
 import type { Overflow } from "./pushes.ts";
@@ -115,12 +114,13 @@ export interface HelloReply {
   readonly holds: readonly Hold[];
   readonly broker: { readonly version: string; readonly epoch: string; readonly startedAtMs: number };
   readonly limits: Limits;
+  readonly pingIntervalMs?: number | undefined;
   /** The broker's half of the mutual proof, when the client proved itself with `auth`. */
   readonly auth?: { readonly proof: string } | undefined;
 }
 
 /** Every command: what it asks and what it answers. `id` and `action`, `ok` and `error` belong to the envelope. */
-export interface CommandMap extends PoolCommands, SharingCommands, RequestCommands, ChannelCommands, EndCommands {
+export interface CommandMap extends PoolCommands, SharingCommands, RequestCommands, ChannelCommands {
   set: {
     request: {
       readonly key: string;
@@ -253,6 +253,7 @@ export interface CommandMap extends PoolCommands, SharingCommands, RequestComman
       readonly client?: { readonly name: string; readonly version: string } | undefined;
       readonly label?: string | undefined;
       readonly auth?: { readonly nonce: string; readonly proof: string } | undefined;
+      readonly token?: string | undefined;
       /** How long the session outlives its connection; 0 frees what it holds in the same turn. */
       readonly lingerMs?: number | undefined;
       /** The session to go on with, and the secret its last `hello` was answered with. */

@@ -32,9 +32,8 @@ Usage
   ephemeral COMMAND [flags] [operands]
 
 Run
-  start   Run a command with a broker of its own
-  stop    End a broker, and the command it runs first
-  on-end  Have a command run when the run ends, however it ends
+  start  Run a command with a broker of its own
+  stop   End a broker, and the command it runs first
 
 Values
   get    Print the value of a key

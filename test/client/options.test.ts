@@ -6,6 +6,8 @@ import { EphemeralError } from "../../src/protocol/errors.ts";
 
 const nothing = {
   pipe: undefined,
+  url: undefined,
+  token: undefined,
   secret: undefined,
   label: undefined,
   timeoutMs: undefined,
@@ -44,6 +46,11 @@ describe("readEnvironment()", () => {
       { pipe: "/p", label: "w1" },
     ],
     [{ EPHEMERAL_PIPE: "", EPHEMERAL_LABEL: "" }, {}],
+    [
+      { EPHEMERAL_URL: "ws://h/ws", EPHEMERAL_TOKEN: "t" },
+      { url: "ws://h/ws", token: "t" },
+    ],
+    [{ EPHEMERAL_URL: "", EPHEMERAL_TOKEN: "" }, { token: "" }],
     [{ EPHEMERAL_SECRET: "a" }, { secret: "a" }],
     [{ EPHEMERAL_SECRET: "a", CLIENT_SECRET: "b" }, { secret: "b" }],
     [{ EPHEMERAL_SECRET: "" }, { secret: "" }],
@@ -76,16 +83,42 @@ describe("clientSettings()", () => {
     expect(clock.nowMs()).toBeNumber();
     expect(settings).toEqual({
       pipe: "/p",
+      isUrl: false,
+      token: undefined,
+      webSocket: undefined,
       secret: undefined,
       label: undefined,
       timeoutMs: 5000,
       defaultTtlMs: 1_800_000,
       compressionThreshold: Number.POSITIVE_INFINITY,
-      lingerMs: 0,
+      lingerMs: undefined,
       onLost: undefined,
       dial: undefined,
       codec: json,
     });
+  });
+
+  test.each<[Record<string, string>, ClientOptions, object]>([
+    [{ EPHEMERAL_URL: "ws://h/ws" }, {}, { pipe: "ws://h/ws", isUrl: true, token: undefined, lingerMs: 5000 }],
+    [{ EPHEMERAL_URL: "ws://h/ws", EPHEMERAL_TOKEN: "t" }, {}, { token: "t", secret: undefined }],
+    [
+      { EPHEMERAL_URL: "ws://h/ws", EPHEMERAL_TOKEN: "t" },
+      { token: "u", lingerMs: 0 },
+      { token: "u", lingerMs: 0 },
+    ],
+    [{ EPHEMERAL_URL: "wss://h/ws", EPHEMERAL_SECRET: "s" }, {}, { isUrl: true, secret: "s" }],
+    [{ EPHEMERAL_URL: "wss://h/ws", EPHEMERAL_TOKEN: "t", EPHEMERAL_SECRET: "s" }, {}, { secret: undefined }],
+    [{ EPHEMERAL_URL: "ws://h/ws", EPHEMERAL_PIPE: "/p", EPHEMERAL_TOKEN: "t" }, {}, { pipe: "/p", token: undefined }],
+  ])("takes the pipe before the URL, and a token for a URL alone: %o %o", (variables, options, wanted) => {
+    expect(withEnvironment(variables, () => clientSettings(undefined, options))).toMatchObject(wanted);
+  });
+
+  test("refuses an empty token: it never means none", () => {
+    const error = errorOf(() => withEnvironment({}, () => clientSettings("ws://h/ws", { token: "" })));
+    expect([error.code, error.message]).toEqual([
+      "bad_command",
+      "Cannot make a client: the token is empty; give one or leave it out",
+    ]);
   });
 
   test("prefers what it is told to the environment", () => {
@@ -98,7 +131,7 @@ describe("clientSettings()", () => {
   test("says how to get a broker when no pipe is named", () => {
     const error = withEnvironment({}, () => errorOf(() => clientSettings(undefined, {})));
     expect(error.code).toBe("unavailable");
-    expect(error.message).toContain("EPHEMERAL_PIPE is not set");
+    expect(error.message).toContain("neither EPHEMERAL_PIPE nor EPHEMERAL_URL is set");
     expect(error.message).toContain("ephemeral start -- <command>");
   });
 

@@ -1,7 +1,6 @@
 import { describe, expect, test } from "bun:test";
 import { readdirSync, readFileSync } from "node:fs";
 import { join } from "node:path";
-import { EndOfRun } from "../../src/broker/end-of-run.ts";
 import type { CommandName } from "../../src/protocol/commands.ts";
 import { testBroker } from "../support/broker.ts";
 import { proofOf, sealed } from "../support/proof.ts";
@@ -51,8 +50,7 @@ function compare(actual: string, expected: string, bindings: Bindings): void {
 
 async function replay(lines: readonly string[]): Promise<void> {
   const options = lines[0]?.startsWith("! ") ? JSON.parse(lines[0].slice(2)) : {};
-  const endOfRun = new EndOfRun({ commandsMax: 2, keep: () => {} });
-  await using broker = await testBroker(options, { endOfRun });
+  await using broker = await testBroker(options);
   using stack = new DisposableStack();
   const clients = new Map<string, RawClient>();
   const bindings: Bindings = new Map();
@@ -134,7 +132,6 @@ describe("golden conversation", () => {
       ps: true,
       join: true,
       drain: true,
-      onEnd: true,
     };
     const all = [...conversations.values()].flat().join("\n");
     expect(Object.keys(commands).filter((action) => !all.includes(`"action":"${action}"`))).toEqual([]);

@@ -19,9 +19,9 @@ export interface BrokerProcess extends AsyncDisposable {
   memory(): { readonly nowBytes: number; readonly mostBytes: number };
 }
 
-export async function brokerProcess(options: Omit<BrokerOptions, "runRoot"> = {}): Promise<BrokerProcess> {
+export async function brokerProcess(options: Partial<BrokerOptions> = {}): Promise<BrokerProcess> {
   const directory = temporaryDirectory();
-  const runRoot = join(directory.path, "run");
+  const { runRoot = join(directory.path, "run") } = options;
   const child = Bun.spawn(
     [process.execPath, join(import.meta.dir, "broker-main.ts"), JSON.stringify({ ...options, runRoot })],
     {

@@ -2,7 +2,6 @@
  * Who is served when something of a pool changes. Lanes are stirred by what becomes free or unclaimed; when the change is
  * complete, those who wait in stirred lanes are looked through once, in the order they came, whatever pool they wait for.
  */
-import { LaneHeap } from "./lane-heap.ts";
 import type { Pool } from "./pool.ts";
 import type { PoolItem } from "./pool-item.ts";
 import type { Lane } from "./pool-lanes.ts";
@@ -10,7 +9,7 @@ import type { PoolWaiter } from "./pool-waiter.ts";
 
 export class HandOn {
   readonly #serve: (waiter: PoolWaiter) => void;
-  readonly #stirred = new LaneHeap();
+  #stirred: Lane[] = [];
   #depth = 0;
 
   /** @param serve gives a waiter what it wants, if that can be had now */
@@ -33,13 +32,12 @@ export class HandOn {
   }
 
   end(): void {
-    if (this.#depth === 1 && this.#stirred.first !== undefined) this.#serveStirred();
+    if (this.#depth === 1 && this.#stirred.length > 0) this.#serveStirred();
     this.#depth -= 1;
   }
 
   /** An item may have become open to somebody. */
-  opened(item: PoolItem): void {
-    const { pool } = item;
+  opened(pool: Pool, item: PoolItem): void {
     if (!pool.isWanted) return;
     pool.lanes.someOf(item, (lane) => {
       this.#stir(lane);
@@ -61,14 +59,13 @@ export class HandOn {
   }
 
   clear(): void {
-    this.#stirred.clear();
+    this.#stirred = [];
   }
 
   #stir(lane: Lane): void {
     if (lane.isStirred) return;
     lane.isStirred = true;
-    lane.turn = lane.firstArrival;
-    this.#stirred.add(lane);
+    this.#stirred.push(lane);
   }
 
   /** Serving one takes items and claims away, so it can only help those that came later: one pass is enough. */
@@ -82,18 +79,19 @@ export class HandOn {
 
   /** The first who came after `arrival` in any stirred lane. Lanes where nobody is left to be looked at settle down. */
   #nextAfter(arrival: number): PoolWaiter | undefined {
-    for (let lane = this.#stirred.first; lane !== undefined; lane = this.#stirred.first) {
+    let first: PoolWaiter | undefined;
+    let kept = 0;
+    for (const lane of this.#stirred) {
       const waiter = lane.firstAfter(arrival);
       if (waiter === undefined) {
-        lane.settle();
-        this.#stirred.removeFirst();
+        lane.isStirred = false;
         continue;
       }
-      if (waiter.arrival === lane.turn) return waiter;
-      // Nobody comes to stand in front of others, so a turn that is not the lane's any more is too early, never too late.
-      lane.turn = waiter.arrival;
-      this.#stirred.firstPostponed();
+      this.#stirred[kept] = lane;
+      kept += 1;
+      if (first === undefined || waiter.arrival < first.arrival) first = waiter;
     }
-    return undefined;
+    this.#stirred.length = kept;
+    return first;
   }
 }

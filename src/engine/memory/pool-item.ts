@@ -1,7 +1,6 @@
 /** One item of a pool: its value and tags, and who has it now. Knows nothing of who waits for it. */
 import type { PoolMode } from "../../protocol/pools.ts";
 import type { Grant } from "./grant.ts";
-import type { Pool } from "./pool.ts";
 
 /** Why an item is out, by whose word, since when. */
 export interface Quarantine {
@@ -13,7 +12,6 @@ export interface Quarantine {
 const nobody: readonly Grant[] = [];
 
 export class PoolItem {
-  readonly pool: Pool;
   readonly slot: number;
   /** JSON text. */
   readonly value: string;
@@ -24,9 +22,8 @@ export class PoolItem {
   #exclusive: Grant | undefined;
   #sharers: Set<Grant> | undefined;
 
-  constructor(pool: Pool, about: Pick<PoolItem, "slot" | "value" | "tags">) {
-    this.pool = pool;
-    this.slot = about.slot;
+  constructor(slot: number, about: { readonly value: string; readonly tags: readonly string[] }) {
+    this.slot = slot;
     this.value = about.value;
     this.tags = about.tags;
   }

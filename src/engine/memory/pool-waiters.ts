@@ -6,9 +6,12 @@ import type { EphemeralError } from "../../protocol/errors.ts";
 import type { Waiting } from "../engine.ts";
 import type { Acquired } from "../pooling.ts";
 import { OwnerIndex } from "./owner-index.ts";
-import { type Party, PoolWaiter } from "./pool-waiter.ts";
+import { type Party, type PoolWaiter, partyOf } from "./pool-waiter.ts";
 import { namesOf } from "./pool-wording.ts";
-import { WaitQueues, type Waits } from "./wait-queue.ts";
+import { type Wait, WaitQueues, type Waits } from "./wait-queue.ts";
+
+/** Its queue is only where its deadline and its cancelling live: `places` say what it waits for. */
+type PoolWait = Wait<PoolWaiter, Acquired>;
 
 export interface PoolWaitersOptions {
   readonly waits: Waits;
@@ -19,13 +22,11 @@ export interface PoolWaitersOptions {
 }
 
 export class PoolWaiters {
-  /** A queue here is only where a deadline and a cancelling live: the wants' lanes say what is waited for. */
   readonly #queues: WaitQueues<PoolWaiter, Acquired>;
-  readonly #waits: Waits;
-  readonly #byOwner = new OwnerIndex<PoolWaiter>();
+  readonly #waits = new Map<PoolWaiter, PoolWait>();
+  readonly #byParty = new OwnerIndex<PoolWaiter>();
 
   constructor({ waits, timedOut, left }: PoolWaitersOptions) {
-    this.#waits = waits;
     this.#queues = new WaitQueues({
       waits,
       action: "acquire",
@@ -42,30 +43,30 @@ export class PoolWaiters {
   enter(waiter: PoolWaiter, waiting: Waiting): Promise<Acquired> {
     const name = namesOf(waiter);
     const wait = this.#queues.enqueue({ name, request: waiter, waiting, nowMs: waiter.sinceAtMs });
-    waiter.wait = wait;
-    if (waiter.owner !== undefined) this.#byOwner.add(waiter.owner, waiter);
-    for (const want of waiter.wants) want.pool.lanes.enter(want);
+    this.#waits.set(waiter, wait);
+    this.#byParty.add(partyOf(waiter), waiter);
+    for (const { pool, selection, mode } of waiter.wants) {
+      waiter.places.push(pool.lanes.enter(waiter, { selection, mode, tags: pool.tags }));
+    }
     return wait.answer;
   }
 
   settle(waiter: PoolWaiter, answer: Acquired): void {
-    waiter.wait?.settle(answer);
+    this.#waits.get(waiter)?.settle(answer);
   }
 
   fail(waiter: PoolWaiter, reason: EphemeralError): void {
-    waiter.wait?.fail(reason);
+    this.#waits.get(waiter)?.fail(reason);
   }
 
-  ofParty({ caller, owner }: Party): readonly PoolWaiter[] {
-    if (owner !== undefined) return this.#byOwner.of(owner);
-    return this.#waits.pending(caller.id).flatMap(({ request }) => {
-      return request instanceof PoolWaiter && request.owner === undefined ? [request] : [];
-    });
+  ofParty(party: Party): readonly PoolWaiter[] {
+    return this.#byParty.of(partyOf(party));
   }
 
   #leave(waiter: PoolWaiter): void {
-    waiter.wait = undefined;
-    if (waiter.owner !== undefined) this.#byOwner.delete(waiter.owner, waiter);
-    for (const want of waiter.wants) want.pool.lanes.leave(want);
+    this.#waits.delete(waiter);
+    this.#byParty.delete(partyOf(waiter), waiter);
+    for (const [index, place] of waiter.places.entries()) waiter.wants[index]?.pool.lanes.leave(place);
+    waiter.places.length = 0;
   }
 }

@@ -15,7 +15,7 @@ import { HandOn } from "./hand-on.ts";
 import { LastSlots } from "./last-slots.ts";
 import type { Pool } from "./pool.ts";
 import { PoolRegister } from "./pool-register.ts";
-import { PoolWaiter, Want } from "./pool-waiter.ts";
+import type { PoolWaiter, Want } from "./pool-waiter.ts";
 import { PoolWaiters } from "./pool-waiters.ts";
 import {
   deadlock,
@@ -58,7 +58,7 @@ export class Pools {
       expiries,
       limits,
       nextFence,
-      givenBack: (item) => this.#handOn.opened(item),
+      givenBack: (pool, item) => this.#handOn.opened(pool, item),
       expired: (grant) => this.#expired(grant),
     });
     this.#waiters = new PoolWaiters({
@@ -115,19 +115,17 @@ export class Pools {
 
   /** Grants, refuses or makes wait. */
   acquire(request: AcquireRequest, waiting: Waiting, nowMs: number): Awaitable<Acquired> {
-    const waiter = new PoolWaiter(request, {
-      caller: waiting.caller,
-      arrival: this.#arrival + 1,
-      sinceAtMs: nowMs,
-    });
+    const asked: Pool[] = [];
     try {
-      for (const want of request.wants) this.#resolve(waiter, want);
-      refuseImpossible(waiter.wants);
+      const wants = request.wants.map((want) => this.#resolve(want, asked));
+      refuseImpossible(wants);
+      const [arrival, sinceAtMs] = [this.#arrival + 1, nowMs];
+      const waiter = { arrival, sinceAtMs, caller: waiting.caller, owner: request.owner, request, wants, places: [] };
       const choice = this.#choose(waiter);
       if (choice !== undefined) return this.#give(waiter, choice).answer;
       return this.#waitFor(waiter, waiting);
     } finally {
-      for (const { pool } of waiter.wants) {
+      for (const pool of asked) {
         pool.askedCount -= 1;
         this.#pools.dropIdle(pool);
       }
@@ -147,13 +145,13 @@ export class Pools {
 
   quarantine({ grant: id, reason }: { grant: string; reason: string }, caller: Caller, nowMs: number): void {
     const grant = this.#grants.require(id, { action: "quarantine", caller });
-    const ofDefined = grant.items.filter(({ pool }) => pool.kind === "defined");
+    const ofDefined = grant.holdings.filter(({ pool }) => pool.kind === "defined");
     if (ofDefined.length === 0) {
       const actual = "nothing of it is an item of a defined pool";
       throw new EphemeralError("bad_command", `Cannot quarantine grant ${JSON.stringify(id)}: ${actual}`);
     }
-    for (const item of ofDefined) {
-      item.pool.quarantine(item, { reason, label: nameOf(caller), sinceAtMs: nowMs });
+    for (const { pool, item } of ofDefined) {
+      pool.quarantine(item, { reason, label: nameOf(caller), sinceAtMs: nowMs });
     }
     this.#end([grant]);
   }
@@ -165,7 +163,6 @@ export class Pools {
 
   endSession(sessionId: string): void {
     this.#end(this.#grants.ofSession(sessionId));
-    this.#grants.forget(sessionId);
     this.#lastSlots.forget(sessionId);
   }
 
@@ -194,13 +191,14 @@ export class Pools {
     this.#lastSlots.clear();
   }
 
-  /** Adds a want to `waiter`; its pool is made, or opened for waiting, when there is none yet. */
-  #resolve(waiter: PoolWaiter, { pool: name, count, match, mode, size }: PoolWant): void {
+  /** The pool of a want, made or opened for waiting when there is none yet, and noted in `asked`. */
+  #resolve({ pool: name, count, match, mode, size }: PoolWant, asked: Pool[]): Want {
     const pool = this.#pools.open(name);
     pool.askedCount += 1;
-    waiter.wants.push(new Want(waiter, { pool, selection: pool.select(match), count, mode }));
+    asked.push(pool);
     if (size !== undefined && pool.kind === "awaited") this.#make(pool, { size, count, match });
     else if (size !== undefined && size !== pool.size) throw otherSize(pool, size);
+    return { pool, selection: pool.select(match), count, mode };
   }
 
   /** Makes the pool on first use. Whoever has been waiting for it comes first. */
@@ -247,8 +245,8 @@ export class Pools {
   #give(waiter: PoolWaiter, choice: SlotChoice): Grant {
     const grant = this.#grants.give(waiter, { choice, nowMs: this.#options.expiries.sweptAtMs });
     if (waiter.request.prefersLast) {
-      for (const { pool, slot } of grant.items) {
-        this.#lastSlots.remember(waiter.caller.id, { pool: pool.name, slot });
+      for (const { pool, item } of grant.holdings) {
+        this.#lastSlots.remember(waiter.caller.id, { pool: pool.name, slot: item.slot });
       }
     }
     return grant;
@@ -259,7 +257,7 @@ export class Pools {
     this.#handOn.after(() => {
       for (const grant of grants) this.#grants.end(grant);
     });
-    for (const { items } of grants) for (const { pool } of items) this.#pools.dropIdle(pool);
+    for (const { holdings } of grants) for (const { pool } of holdings) this.#pools.dropIdle(pool);
   }
 
   #expired(grant: Grant): void {
@@ -269,9 +267,7 @@ export class Pools {
 
   /** A wait is over, for whatever reason. */
   #left(waiter: PoolWaiter): void {
-    this.#handOn.begin();
-    this.#handOn.unclaimed(waiter);
-    this.#handOn.end();
+    this.#handOn.after(() => this.#handOn.unclaimed(waiter));
     for (const { pool } of waiter.wants) this.#pools.dropIdle(pool);
   }
 
