@@ -65,16 +65,32 @@ export class Jobs<Data> {
 
   /** Every job this client gets, until there are no more. */
   async *all(): AsyncGenerator<Job<Data>, void, undefined> {
-    for (let job = await this.#take(); job !== undefined; job = await this.#take()) {
+    for (let job = await this.#take(); job !== undefined; job = await this.#ackAndTake(job)) {
       let isLeft = true;
       try {
         yield job;
         isLeft = false;
       } finally {
-        // What its caller has done about it already stands.
-        await (isLeft ? job.nack({ reason: "its worker left the loop" }) : job.ack());
+        if (isLeft) await job.nack({ reason: "its worker left the loop" });
       }
     }
+  }
+
+  /** Says both in one breath, of which the broker does the ack first, and waits for both answers: half the round trips. What the
+   *  caller has done about the job already stands. */
+  async #ackAndTake(job: Job<Data>): Promise<Job<Data> | undefined> {
+    const acked = job.ack();
+    const taken = this.#take();
+    // Told behind the ack, whichever fails first.
+    taken.catch(() => {});
+    try {
+      await acked;
+    } catch (error) {
+      // Nobody does it: it is given back unharmed.
+      taken.then((next) => next?.giveBack()).catch(() => {});
+      throw error;
+    }
+    return taken;
   }
 
   /** Undefined when there is none and none can come. */

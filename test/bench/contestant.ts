@@ -1,4 +1,4 @@
-/** What a contestant is: something that can be started, dialled and asked to store, read and lock, each in its own way. */
+/** What a contestant is: something that can be started, dialled and asked to store, read, lock and share jobs, each in its own way. */
 
 /** One client's connection to a running contestant. Absent methods are what it cannot do. */
 export interface Session {
@@ -7,6 +7,10 @@ export interface Session {
   get?(key: string): Promise<unknown>;
   /** Takes and gives back one uncontended lock. */
   lockAndUnlock?(name: string): Promise<unknown>;
+  /** Adds all of these jobs to one queue. */
+  pushAll?(jobs: readonly unknown[]): Promise<unknown>;
+  /** Takes and acks jobs of it, beside others, until there are none; how many it had. */
+  drain?(): Promise<number>;
   close(): void | Promise<void>;
 }
 

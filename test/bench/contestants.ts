@@ -1,5 +1,6 @@
 /** Everybody who takes part, ourselves first. */
 import type { Contestant } from "./contestant.ts";
+import { bullmqOneByOne, bullmqSideBySide } from "./contestants/bullmq.ts";
 import { echo } from "./contestants/echo.ts";
 import { ephemeral, ephemeralLines } from "./contestants/ephemeral.ts";
 import { flock } from "./contestants/flock.ts";
@@ -21,4 +22,6 @@ export const contestants: readonly Contestant[] = [
   liveMutex,
   properLockfile,
   flock,
+  bullmqOneByOne,
+  bullmqSideBySide,
 ];

@@ -7,10 +7,11 @@ import { fanOut } from "./measures/fan-out.ts";
 import { keys } from "./measures/keys.ts";
 import { locks } from "./measures/locks.ts";
 import { executable, idle, startUp } from "./measures/program.ts";
+import { queues } from "./measures/queues.ts";
 import { roundTrips } from "./measures/round-trips.ts";
 import { formatNumber, table } from "./statistics.ts";
 
-const measures: readonly Measure[] = [...roundTrips, locks, keys, fanOut, startUp, idle, executable];
+const measures: readonly Measure[] = [...roundTrips, locks, queues, keys, fanOut, startUp, idle, executable];
 
 const { values: flags } = parseArgs({
   options: { only: { type: "string" }, rounds: { type: "string", default: "5" }, json: { type: "string" } },

@@ -40,7 +40,7 @@ export async function runLoad(options: LoadOptions): Promise<LoadReport> {
   return { perSecond, p50Us: middle.p50Us, p99Us: middle.p99Us };
 }
 
-async function* lines(stream: ReadableStream<Uint8Array>): AsyncGenerator<string> {
+export async function* lines(stream: ReadableStream<Uint8Array>): AsyncGenerator<string> {
   let text = "";
   const decoder = new TextDecoder();
   for await (const chunk of stream) {

@@ -149,7 +149,9 @@ describe("ephemeral queue run", () => {
     await using scene = await Scene.open();
     const ids = Array.from({ length: 20 }, (_, index) => `job ${index}`);
     const script = 'echo "$1=$EPHEMERAL_JOB=$EPHEMERAL_JOB_ID/$EPHEMERAL_JOB_ATTEMPT"; cat; sleep 0.01';
-    const shards = [0, 1].map(() => scene.start(["-j", "3", "--", "sh", "-c", script, "sh", "<{}{}>"]));
+    const shards = [0, 1].map(() =>
+      scene.start(["-j", "3", "--", "sh", "-c", script, "sh", "<{}{}>"], { stdin: Buffer.from("typed") }),
+    );
     await until(async () => (await scene.queue.info()).waiting === 6);
     await scene.queue.push([...ids, { id: "json", data: { n: [1] } }], { closes: true });
     for (const shard of shards) expect(await shard.ending()).toEqual({ status: 0, killed: false });

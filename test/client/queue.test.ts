@@ -1,7 +1,10 @@
 import { describe, expect, test } from "bun:test";
 import type { BrokerOptions } from "../../src/broker/config.ts";
 import { Client, type ClientOptions, type Job, type Queue } from "../../src/client/client.ts";
+import { systemClientClock } from "../../src/client/client-clock.ts";
+import { Jobs, type JobsParts } from "../../src/client/jobs.ts";
 import { msgpack } from "../../src/msgpack/client-codec.ts";
+import { EphemeralError } from "../../src/protocol/errors.ts";
 import { lineClient, testBroker } from "../support/broker.ts";
 import { Scene } from "../support/resume-scene.ts";
 import { until } from "../support/until.ts";
@@ -126,6 +129,48 @@ describe("for await of Client.queue()", () => {
     expect(await failureOf(drain(client.queue("specs", { waitMs: 1 })))).toMatchObject({ code: "timeout" });
   });
 
+  test("acks the job at whose end the signal says stop, takes no other, and throws the reason", async () => {
+    await using parts = await scene();
+    const { client, queue } = parts;
+    await queue.push(["a", "b"]);
+    const abort = new AbortController();
+    const reason = new Error("enough");
+    const looping = async (): Promise<void> => {
+      for await (const _job of client.queue("specs", { signal: abort.signal })) abort.abort(reason);
+    };
+    expect(await failureOf(looping())).toBe(reason);
+    expect(await queue.info()).toMatchObject({ depth: 1, inFlight: 0, done: 1 });
+  });
+
+  test("gives the next job back unharmed when the ack before it is refused", async () => {
+    const refusal = new EphemeralError("internal", "no");
+    const [taken, next] = ["a", "b"].map((id, index) => ({ id, data: id, attempt: 1, fence: index + 1 }));
+    const said: string[] = [];
+    const answers = [{ jobs: [taken] }, refusal, { jobs: [next] }, {}];
+    const connection = {
+      codec: { fromMember: (data: unknown) => data },
+      resumption: { grants: new Map() },
+      call: async ({
+        command,
+        read,
+      }: {
+        command: { action: string; pass?: boolean };
+        read: (reply: unknown) => unknown;
+      }) => {
+        said.push(`${command.action}${command.pass ? " pass" : ""}`);
+        const answer = answers[said.length - 1];
+        if (answer instanceof Error) throw answer;
+        return read(answer);
+      },
+    };
+    const parts = { connection, clock: systemClientClock, name: "specs", options: {} };
+    // As much of a connection as a loop has to do with.
+    const looping = Array.fromAsync(new Jobs(parts as unknown as JobsParts).all());
+    expect(await failureOf(looping)).toBe(refusal);
+    await until(() => said.length === 4);
+    expect(said).toEqual(["queue.take", "queue.ack", "queue.take", "queue.nack pass"]);
+  });
+
   test("redelivers what a client had that goes away", async () => {
     await using parts = await scene();
     const { queue, connect } = parts;
@@ -193,7 +238,7 @@ describe("Job", () => {
     const { client, queue } = parts;
     await queue.push(["a"], { closes: true });
     const deadlines = new Set<unknown>();
-    for await (const job of client.queue("specs", { ackMs: 60 })) {
+    for await (const job of client.queue("specs", { ackMs: 150 })) {
       await until(async () => {
         const [holder] = (await client.why("specs")).holders;
         deadlines.add(holder?.expiresAtMs);

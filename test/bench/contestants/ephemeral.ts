@@ -41,6 +41,14 @@ export const ephemeral: Contestant = {
         const grant = await client.lock(name);
         await grant.release();
       },
+      pushAll: (jobs) => client.queue("bench").push(jobs.map((data) => ({ data }))),
+      drain: async () => {
+        let count = 0;
+        // Everybody says so: the last to come finds it said.
+        await client.queue("bench").close();
+        for await (const _job of client.queue("bench")) count++;
+        return count;
+      },
       close: () => client.close(),
     };
   },
