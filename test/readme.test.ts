@@ -56,6 +56,7 @@ describe("README", () => {
     { name: "work", output: "test cart.spec.ts\ntest login.spec.ts\ncalls: 0\n" },
     { name: "set and get", output: "calls: 0\n" },
     { name: "a watch", output: "set\ncalls: 0\n" },
+    { name: "questions", output: "sum of 2\ncalls: 0\n" },
     { name: "a cut connection", output: "calls: 0\n" },
   ].map((promise, index) => ({ ...promise, block: blocks[index] ?? "" }));
 

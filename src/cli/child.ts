@@ -21,10 +21,11 @@ export interface ChildOptions {
   readonly mark: RunMark;
   /** Numbers of the signals the child is to ignore from the start. */
   readonly ignoredSignals: ReadonlySet<number>;
-  /** The descriptor that takes its stdout; ours unless told. */
+  /** The descriptors that take its stdout and its stderr; ours unless told. */
   readonly stdout?: number;
-  /** It gets nothing to read; our stdin unless told. */
-  readonly stdin?: "ignore";
+  readonly stderr?: number;
+  /** The descriptor it reads, or nothing to read; our stdin unless told. */
+  readonly stdin?: number | "ignore";
 }
 
 export class Child {
@@ -61,7 +62,7 @@ function spawn(options: ChildOptions): Bun.Subprocess {
   const settings = {
     stdin: options.stdin ?? "inherit",
     stdout: options.stdout ?? "inherit",
-    stderr: "inherit",
+    stderr: options.stderr ?? "inherit",
     env: { ...options.environment, ...options.mark.environment },
   } as const;
   const [name = options.path, ...rest] = options.command;

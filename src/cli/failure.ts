@@ -74,6 +74,8 @@ const hintOfCode: Partial<Record<ErrorCode, string>> = {
   invalid_ttl: "Give a time to live such as --ttl 30m, at most 30d",
   auth_failed: "Give the broker's secret in EPHEMERAL_SECRET (or CLIENT_SECRET, which wins)",
   draining: "The broker's run is ending",
+  no_responder: "Serve it with: ephemeral serve METHOD -- command, or wait for somebody with --wait 30s",
+  responder_failed: "ephemeral ps shows who serves what",
   unavailable: "Its run may be over, and EPHEMERAL_PIPE left over from it",
   unknown_action: "The broker is older than this command; ephemeral version shows ours",
 };

@@ -42,6 +42,12 @@ function isBrokenPipe(error: unknown): boolean {
   return error instanceof Error && "code" in error && error.code === "EPIPE";
 }
 
+/** A value for people and pipes: bytes as bytes, a string as it is and anything else as JSON, each of them a line. */
+export function shownValue(value: unknown): string | Uint8Array {
+  if (value instanceof Uint8Array) return value;
+  return `${typeof value === "string" ? value : jsonText(value)}\n`;
+}
+
 /** One document and a line feed. Bytes stand as `{"$binary":"<base64>"}`, as on the wire. */
 export function printJson(document: unknown): Promise<void> {
   return print(`${jsonText(document)}\n`);

@@ -60,9 +60,15 @@ Leases
 Work
   queue  Share jobs between processes: each is done once, by whoever is free
 
+Messages
+  request  Ask whoever serves a method, and print the answer
+  serve    Answer requests of a method with a command, until Ctrl-C
+  send     Say something to one session
+
 Broker
   ls       Show which brokers of yours are running
   ps       Show who is connected, what each holds and what each waits for
+  kick     Close a session's connection and free all it holds
   ping     Ask whether the broker answers, and how fast
   stats    Show the broker's counts
   health   Show whether the broker is well

@@ -29,12 +29,15 @@ export const psPage = definePage({
 function listed(sessions: readonly SessionInfo[], paint: Paint): string {
   const nowMs = Date.now();
   const since = (ms: number): string => formatDuration(nowMs - ms);
-  const rows = sessions.map(({ session, label, pid, connectedAtMs, holds, waits }) => [
+  const rows = sessions.map(({ session, label, pid, connectedAtMs, holds, waits, serves = [] }) => [
     session,
     pid === undefined ? "-" : `${pid}`,
     since(connectedAtMs),
     label ?? "-",
-    holds.map((hold) => `${heldName(hold)} (${since(hold.sinceAtMs)})`).join(", ") || "-",
+    [
+      ...holds.map((hold) => `${heldName(hold)} (${since(hold.sinceAtMs)})`),
+      ...serves.map((method) => `serves ${method}`),
+    ].join(", ") || "-",
     waits.map(({ action, key, sinceAtMs }) => `${action} ${key} (${since(sinceAtMs)})`).join(", ") || "-",
   ]);
   return table(rows, { header: ["SESSION", "PID", "AGE", "LABEL", "HOLDS", "WAITS FOR"], paint });

@@ -46,8 +46,8 @@ export const oncePage = definePage({
       async perform(outcome, run, connection) {
         if ("status" in outcome) return { kind: "exited", status: outcome.status };
         if (!("leader" in outcome)) return printed(key, outcome);
-        const { CapturedOutput } = await import("../captured-output.ts");
-        using output = new CapturedOutput();
+        const { MemoryFile } = await import("../memory-file.ts");
+        using output = new MemoryFile();
         const ending = await run({}, output.descriptor);
         const bytes = output.bytes();
         const told = share(connection, { key, fence: outcome.fence, ttl, ending, bytes });

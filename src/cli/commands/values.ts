@@ -7,7 +7,7 @@ import { EphemeralError } from "../../protocol/errors.ts";
 import { fromJsonValue, jsonValue } from "../../protocol/json-values.ts";
 import { type Answer, type Ask, call, clientFlags } from "../call.ts";
 import { usageError } from "../failure.ts";
-import { type Paint, table } from "../output.ts";
+import { type Paint, shownValue, table } from "../output.ts";
 import { definePage } from "../page.ts";
 import { choiceFlag, countFlag, durationFlag, waitFlag } from "../settings.ts";
 import { formatDuration } from "../units.ts";
@@ -50,12 +50,6 @@ export const getPage = definePage({
 async function decompressed(key: string, stored: unknown): Promise<unknown> {
   const { decompressValue } = await import("../../client/compressed.ts");
   return decompressValue(key, stored);
-}
-
-/** A value for people and pipes. */
-function shownValue(value: unknown): string | Uint8Array {
-  if (value instanceof Uint8Array) return value;
-  return `${typeof value === "string" ? value : JSON.stringify(value)}\n`;
 }
 
 export const setPage = definePage({
