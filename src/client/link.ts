@@ -7,6 +7,7 @@ import type { EncodedValue, HelloReply, Reply } from "../protocol/commands.ts";
 import { EphemeralError } from "../protocol/errors.ts";
 import { MiB } from "../protocol/sizes.ts";
 import { Call, errorOfReply, type Outgoing } from "./call.ts";
+import { CallsInFlight } from "./calls-in-flight.ts";
 import type { ClientClock } from "./client-clock.ts";
 import { helloCommand, type Introduction } from "./greeting.ts";
 import { json } from "./json-codec.ts";
@@ -54,11 +55,10 @@ export class Link {
   readonly #events: LinkEvents;
   readonly #codec: ClientCodec;
   readonly #reader: MessageReader;
-  /** By number, so in the order sent; undefined where the answer says nothing new. */
-  readonly #unanswered = new Map<number, Call | undefined>();
-  #nextId = 1;
-  /** Calls from this number on were not handed to the transport yet. */
-  #firstUnsentId = 1;
+  /** What was sent and is not answered. */
+  readonly #unanswered = new CallsInFlight();
+  /** Calls with higher numbers were not handed to the transport yet. */
+  #lastSentId = 0;
   #outgoing: EncodedValue[] = [];
   #phase: "opening" | "greeting" | "writable" | "leaving" | "over" = "opening";
   #limits = assumedLimits;
@@ -104,9 +104,7 @@ export class Link {
   }
 
   send(call: Call): void {
-    const id = this.#nextId++;
-    call.id = id;
-    this.#unanswered.set(id, call);
+    const id = this.#unanswered.add(call);
     this.#enqueue(call.frame(id, this.#options.clock));
   }
 
@@ -124,14 +122,12 @@ export class Link {
 
   /** Calls without an answer, in the order sent, callers that have gone left out. */
   unanswered(): readonly Call[] {
-    const isWanted = (call: Call | undefined): call is Call =>
-      call !== undefined && !call.isSettled && !greetings.includes(call.action);
-    return [...this.#unanswered.values()].filter(isWanted);
+    return this.#unanswered.inOrder().filter((call) => !call.isSettled && !greetings.includes(call.action));
   }
 
   /** Whether the transport got `call`, so that the broker may have run it. */
   wasSent(call: Call): boolean {
-    return call.id !== 0 && call.id < this.#firstUnsentId;
+    return call.id !== 0 && call.id <= this.#lastSentId;
   }
 
   ref(): void {
@@ -157,8 +153,7 @@ export class Link {
 
   /** Says what nobody waits for an answer to. */
   #say(command: Outgoing<"bye" | "cancel">): void {
-    const id = this.#nextId++;
-    this.#unanswered.set(id, undefined);
+    const id = this.#unanswered.add(undefined);
     this.#enqueue(this.#codec.frame(this.#codec.prepare(command), { id }));
   }
 
@@ -170,7 +165,7 @@ export class Link {
     if (this.#outgoing.length === 0 || this.#phase === "over") return;
     const frames = this.#outgoing;
     this.#outgoing = [];
-    this.#firstUnsentId = this.#nextId;
+    this.#lastSentId = this.#unanswered.lastId;
     this.#options.transport.send(this.#codec.join(frames));
   }
 
@@ -245,8 +240,7 @@ export class Link {
   };
 
   #answer(id: number, message: Readonly<Record<string, unknown>>): void {
-    const call = this.#unanswered.get(id);
-    this.#unanswered.delete(id);
+    const call = this.#unanswered.take(id);
     if (call === undefined) return;
     if (message.ok === true) {
       call.succeed(message);
