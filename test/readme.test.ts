@@ -5,6 +5,7 @@
 import { describe, expect, setDefaultTimeout, test } from "bun:test";
 import { existsSync, mkdirSync, symlinkSync } from "node:fs";
 import { join } from "node:path";
+import { EndOfRun } from "../src/broker/end-of-run.ts";
 import { commandNames } from "../src/cli/pages.ts";
 import { lineClient, temporaryDirectory, testBroker } from "./support/broker.ts";
 
@@ -57,11 +58,13 @@ describe("README", () => {
     { name: "set and get", output: "calls: 0\n" },
     { name: "a watch", output: "set\ncalls: 0\n" },
     { name: "questions", output: "sum of 2\ncalls: 0\n" },
+    { name: "tidying up", output: "calls: 0\n" },
     { name: "a cut connection", output: "calls: 0\n" },
   ].map((promise, index) => ({ ...promise, block: blocks[index] ?? "" }));
 
   test.each(promised)("its code runs, and ends by itself: $name", async ({ output, block }) => {
-    await using broker = await testBroker();
+    const endOfRun = new EndOfRun({ commandsMax: 1, keep: () => {} });
+    await using broker = await testBroker({}, { endOfRun });
     expect(await runBlock(block, broker.pipe)).toEqual({ status: 0, output });
     using observer = await lineClient(broker.pipe);
     expect(await observer.ask({ action: "stats" })).toMatchObject({ ok: true, stats: { leases: 0, waits: 0 } });
@@ -74,7 +77,7 @@ describe("README", () => {
   test("its table has every command, and no other", () => {
     const [, table = ""] = /## Commands\n([\s\S]*?)\n## /.exec(readme) ?? [];
     const named = [...table.matchAll(/^\|(.*?)\|/gm)].flatMap(([, cell = ""]) =>
-      [...cell.matchAll(/`ephemeral (\w+)/g)].map(([, name = ""]) => name),
+      [...cell.matchAll(/`ephemeral ([\w-]+)/g)].map(([, name = ""]) => name),
     );
     expect(named.sort()).toEqual([...commandNames].sort());
   });

@@ -6,6 +6,7 @@ import { type Clock, systemClock } from "../engine/clock.ts";
 import { BrokerLog } from "./broker-log.ts";
 import type { BrokerConfig } from "./config.ts";
 import { assembleBroker } from "./core.ts";
+import type { EndOfRun } from "./end-of-run.ts";
 import type { EndReason } from "./lifetime.ts";
 import { listenOnPipe } from "./pipe-listener.ts";
 import { randomHex } from "./random-hex.ts";
@@ -34,6 +35,8 @@ export interface StartParts {
   readonly clock?: Clock;
   /** Has the runtime collect, now: asked to do it in its own time it leaves much behind. */
   readonly collect?: () => void;
+  /** Takes what is to be run at the end, for whoever runs it after `drain` and before `stop`. */
+  readonly endOfRun?: EndOfRun | undefined;
 }
 
 const collectNow = (): void => Bun.gc(true);
@@ -44,13 +47,14 @@ const collectNow = (): void => Bun.gc(true);
  *  `bad_command` when the socket's path is too long */
 export async function startBroker(
   config: BrokerConfig,
-  { clock = systemClock, collect = collectNow }: StartParts = {},
+  { clock = systemClock, collect = collectNow, endOfRun }: StartParts = {},
 ): Promise<RunningBroker> {
   const { runRoot } = config;
   sweepRunDirectories(runRoot);
   const directory = claimRunDirectory(runRoot, config.name ?? randomHex(directoryNameBytes));
   const { pipe } = directory;
-  const core = assembleBroker({ config, endpoint: pipe, clock, collect, draining: () => brokerLog.draining() });
+  const draining = (): void => brokerLog.draining();
+  const core = assembleBroker({ config, endpoint: pipe, clock, collect, draining, endOfRun });
   const listener = listenOnPipe({
     pipe,
     connect: (socket, peer) => core.connections.open(socket, { door: "pipe", pid: peer.pid }),

@@ -2,6 +2,7 @@
 import type { SecretAuthentication } from "./auth.ts";
 import type { CompressionCounts } from "./compression-counts.ts";
 import type { CommandTable } from "./dispatcher.ts";
+import type { EndOfRun } from "./end-of-run.ts";
 import { type AdminParts, adminRows } from "./handlers/admin.ts";
 import { channelRows } from "./handlers/channels.ts";
 import { leaseRows } from "./handlers/leases.ts";
@@ -22,6 +23,8 @@ export interface CommandParts extends AdminParts {
   /** Undefined where no secret is asked for. */
   readonly authentication: SecretAuthentication | undefined;
   readonly lifetime: Lifetime;
+  /** Undefined where nothing is run at the end. */
+  readonly endOfRun: EndOfRun | undefined;
 }
 
 export function commandTable(parts: CommandParts): CommandTable {

@@ -15,6 +15,7 @@ import type { BrokerConfig } from "./config.ts";
 import { Connections } from "./connections.ts";
 import { DirectPushes } from "./direct-pushes.ts";
 import { Dispatcher } from "./dispatcher.ts";
+import type { EndOfRun } from "./end-of-run.ts";
 import { Hub } from "./hub.ts";
 import { Lifetime } from "./lifetime.ts";
 import { randomHex } from "./random-hex.ts";
@@ -34,6 +35,8 @@ export interface CoreOptions {
   readonly collect: () => void;
   /** Told when the broker is about to end. */
   readonly draining: () => void;
+  /** Takes what is to be run at the end; undefined where nobody would run it. */
+  readonly endOfRun?: EndOfRun | undefined;
 }
 
 export interface BrokerCore {
@@ -49,7 +52,8 @@ export interface BrokerCore {
 const epochBytes = 8;
 const codecs = { json: jsonCodec(fromMessagePack), msgpack: msgpackCodec };
 
-export function assembleBroker({ config, endpoint, clock, collect, draining }: CoreOptions): BrokerCore {
+export function assembleBroker(options: CoreOptions): BrokerCore {
+  const { config, endpoint, clock, collect, draining, endOfRun } = options;
   const { limits, secret, log } = config;
   const about = { version: brokerVersion, epoch: randomHex(epochBytes), startedAtMs: clock.nowMs() };
   const engine = new MemoryEngine({ clock, limits, epoch: about.epoch });
@@ -74,6 +78,7 @@ export function assembleBroker({ config, endpoint, clock, collect, draining }: C
     engine,
     config,
     lifetime,
+    endOfRun,
     compression: { sets: 0, beforeBytes: 0, afterBytes: 0 },
     about,
     dispatcher: () => dispatcher,

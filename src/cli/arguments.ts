@@ -42,9 +42,12 @@ export function scanArguments(argv: readonly string[], options: ScanOptions): Sc
       definition.type === "boolean"
         ? word === `--${name}`
         : (inlineValue ?? followingValue(name, argv[++index], definition));
-    const isMore = definition.type === "string" && definition.isRepeatable === true && flags.has(name);
-    if (flags.has(name) && !isMore) throw usageError(`Cannot read --${name}: it is given twice`, `Give --${name} once`);
-    flags.set(name, isMore ? `${flags.get(name)},${value}` : value);
+    const before = flags.get(name);
+    const isRepeatable = definition.type === "string" && definition.isRepeatable === true;
+    if (before !== undefined && !isRepeatable)
+      throw usageError(`Cannot read --${name}: it is given twice`, `Give --${name} once`);
+    const isMore = isRepeatable && before !== undefined;
+    flags.set(name, isMore ? `${before}${definition.separator ?? ","}${value}` : value);
   }
   checkOperands(operands, options);
   return { flags: Object.fromEntries(flags), operands, asksForHelp: false };

@@ -18,8 +18,9 @@ export interface ValueDefinition {
   readonly valueHint: string;
   /** One letter that means the same: `-n 3`. */
   readonly short?: string;
-  /** It may be given several times; the values come with commas between them. */
+  /** It may be given several times; the values come with commas between them, or what is told here. */
   readonly isRepeatable?: boolean;
+  readonly separator?: string;
   readonly description: string;
 }
 

@@ -2,9 +2,10 @@
  * A place in the run of somebody else's broker: one connection that has said `join` and stays open, so that the broker does
  * not end before us. It is never made again: a broker that is gone has taken along all it held.
  */
-import { Call } from "../client/call.ts";
+import { Call, type Outgoing } from "../client/call.ts";
 import { systemClientClock } from "../client/client-clock.ts";
 import { Link } from "../client/link.ts";
+import type { EndCommand } from "../protocol/end-of-run.ts";
 import { EphemeralError } from "../protocol/errors.ts";
 import { BunPipeTransport } from "./bun-pipe-transport.ts";
 
@@ -18,6 +19,8 @@ export interface MembershipOptions {
 export interface Membership {
   /** Resolves with the reason when the broker has gone; never after `leave`. */
   readonly lost: Promise<string>;
+  /** Has `command` run at the end of that run. */
+  onEnd(command: EndCommand): Promise<void>;
   leave(): void;
 }
 
@@ -36,7 +39,12 @@ export function joinRun({ pipe, secret, label }: MembershipOptions): Promise<Mem
     onRoom() {
       if (isAsked) return;
       isAsked = true;
-      link.send(joinCall({ resolve: () => joined.resolve({ lost: lost.promise, leave }), reject: refused }));
+      const membership = {
+        lost: lost.promise,
+        leave,
+        onEnd: (command: EndCommand) => say({ action: "onEnd", ...command }),
+      };
+      say({ action: "join" }).then(() => joined.resolve(membership), refused);
     },
     onGreeted() {},
     onAnswered() {},
@@ -44,6 +52,11 @@ export function joinRun({ pipe, secret, label }: MembershipOptions): Promise<Mem
     onRefused: gone,
   });
   const leave = (): void => link.close();
+  const say = (command: Outgoing): Promise<void> =>
+    new Promise((resolve, reject) => {
+      const settling = { resolve, reject, onSettled: () => {}, nowMs: 0, deadlineMs: Number.POSITIVE_INFINITY };
+      link.send(new Call({ command, read: () => undefined }, settling));
+    });
   const refused = (error: unknown): void => {
     joined.reject(error);
     link.close();
@@ -58,11 +71,4 @@ export function joinRun({ pipe, secret, label }: MembershipOptions): Promise<Mem
   }
   link.open();
   return joined.promise;
-}
-
-function joinCall(settling: { resolve: () => void; reject: (error: unknown) => void }): Call<"join", void> {
-  return new Call<"join", void>(
-    { command: { action: "join" }, read: () => undefined },
-    { ...settling, onSettled: () => {}, nowMs: 0, deadlineMs: Number.POSITIVE_INFINITY },
-  );
 }

@@ -7,6 +7,7 @@ import type { Page } from "./page.ts";
 const loaders: ReadonlyMap<string, () => Promise<Page>> = new Map([
   ["start", async () => (await import("./commands/start.ts")).startPage],
   ["stop", async () => (await import("./commands/brokers.ts")).stopPage],
+  ["on-end", async () => (await import("./commands/on-end.ts")).onEndPage],
   ["get", async () => (await import("./commands/values.ts")).getPage],
   ["set", async () => (await import("./commands/values.ts")).setPage],
   ["touch", async () => (await import("./commands/counters.ts")).touchPage],

@@ -5,11 +5,16 @@
 import { type RunningBroker, startBroker } from "../broker/broker.ts";
 import { pipeOfName } from "../broker/broker-name.ts";
 import type { BrokerConfig } from "../broker/config.ts";
+import { EndOfRun } from "../broker/end-of-run.ts";
+import type { EndCommand } from "../protocol/end-of-run.ts";
 import { EphemeralError } from "../protocol/errors.ts";
+import { EndHooks } from "./end-hooks.ts";
+import { hookLine } from "./hook-line.ts";
 import type { SignalInbox, SignalName } from "./own-signals.ts";
 import { type Reaper, startReaper } from "./reaper.ts";
 import { markOfJoiner, markOfOwner, type RunMark } from "./run-mark.ts";
 import { reasonOf, say } from "./say.ts";
+import type { Environment } from "./settings.ts";
 
 export interface PlaceOptions {
   readonly config: BrokerConfig;
@@ -18,8 +23,10 @@ export interface PlaceOptions {
   readonly graceMs: number;
   /** Who joins, for people. */
   readonly label: string;
-  /** Where the reaper finds its tools. */
-  readonly searchPath: string | undefined;
+  /** Where the reaper finds its tools, and what hooks inherit. */
+  readonly environment: Environment;
+  /** Whether commands may be registered to be run at the end of a run of our own. */
+  readonly takesHooks: boolean;
 }
 
 export interface Place {
@@ -29,9 +36,12 @@ export interface Place {
   readonly reaper: Reaper | undefined;
   /** Resolves when a client, or our broker itself, asks for the end. */
   readonly endAsked: Promise<unknown>;
+  /** Has a command run at the end of the run. */
+  onEnd(command: EndCommand): Promise<void>;
   /** Resolves with the reason when the broker we joined has gone. */
   readonly lost: Promise<string>;
-  /** Ends our broker when those who joined it have gone, or leaves the one we joined. `hurry` cuts the wait short. */
+  /** Ends our broker when those who joined it have gone and the hooks have run, or leaves the one we joined. `hurry` cuts the wait
+   *  for those who joined short. */
   leave(hurry: Promise<void>): Promise<void>;
 }
 
@@ -82,18 +92,20 @@ function isNameTaken({ details }: EphemeralError): boolean {
   return details?.isEnding !== undefined;
 }
 
-async function joinedPlace(pipe: string, { config, label, graceMs, searchPath }: PlaceOptions): Promise<Place> {
+async function joinedPlace(pipe: string, options: PlaceOptions): Promise<Place> {
+  const { config, label, graceMs, environment } = options;
   // Most who start have a broker of their own: they need not wait for a client to be loaded.
   const { joinRun } = await import("./membership.ts");
   const membership = await joinRun({ pipe, secret: config.secret, label });
   const mark = markOfJoiner(pipe);
-  const reaper = startReaper({ mark: mark.entry, graceMs, searchPath });
+  const reaper = startReaper({ mark: mark.entry, graceMs, searchPath: environment.PATH });
   return {
     pipe,
     mark,
     reaper,
     endAsked: never,
     lost: membership.lost,
+    onEnd: (command) => membership.onEnd(command),
     async leave() {
       membership.leave();
       reaper?.dismiss();
@@ -101,20 +113,28 @@ async function joinedPlace(pipe: string, { config, label, graceMs, searchPath }:
   };
 }
 
-async function ownPlace({ config, graceMs, searchPath }: PlaceOptions): Promise<Place> {
-  const broker = await startBroker(config);
+async function ownPlace({ config, graceMs, environment, takesHooks }: PlaceOptions): Promise<Place> {
+  const keep = (command: EndCommand): void => hooks.keep(hookLine(command, environment));
+  const endOfRun = new EndOfRun({ commandsMax: config.limits.onEndMax, keep });
+  const broker = await startBroker(config, { endOfRun: takesHooks ? endOfRun : undefined });
   const { pipe, directory, claim, endAsked } = broker;
   const mark = markOfOwner(pipe);
-  const reaper = startReaper({ own: { directory, claim }, mark: mark.entry, graceMs, searchPath });
+  const started = (): Reaper | undefined =>
+    startReaper({ own: { directory, claim }, mark: mark.entry, graceMs, searchPath: environment.PATH });
+  const reaper = started();
+  const hooks = new EndHooks({ reaper, replace: started });
   return {
     pipe,
     mark,
     reaper,
     endAsked,
     lost: never,
+    onEnd: async (command) => endOfRun.register(command),
     async leave(hurry) {
       await Promise.race([broker.drain(graceMs), hurry]);
-      if (await stopInTime(broker)) reaper?.dismiss();
+      endOfRun.close();
+      const undertaker = await hooks.run();
+      if (await stopInTime(broker)) undertaker?.dismiss();
     },
   };
 }

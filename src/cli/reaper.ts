@@ -1,78 +1,20 @@
 /**
- * Who cleans up after our own SIGKILL: a dozen lines of /bin/sh in a session of their own, reading a pipe only we write
- * to. End of file without `bye` means that we are gone. It is told nothing it has to trust but pids and our directory, and
- * it inherits the claim on that directory: the name is nobody else's before it has removed it.
+ * Who cleans up after our own SIGKILL, and runs what is registered for the end of the run: a small /bin/sh in a session of its
+ * own, reading a pipe only we write to. End of file without `bye` means that we are gone. It is told nothing it has to trust
+ * but pids, our directory and hooks quoted by us, and it inherits the claim on that directory: the name is nobody else's
+ * before it has removed it.
  */
 
 import { ptr } from "bun:ffi";
 import { closeSync, writeSync } from "node:fs";
 import { openLibc } from "../broker/libc.ts";
 import { EphemeralError } from "../protocol/errors.ts";
+import { reaperScript } from "./reaper-script.ts";
 import { reasonOf, say } from "./say.ts";
 
 /** O_CLOEXEC on Linux. */
 const closeOnExec = 0o2000000;
-
-/* The reaper leaves its parent at once (the last line), so that killing a run's descendants cannot reach the reaper of a
- * nested run. It knows processes as "pid:birth", because pids are used again; macOS has no /proc, so pids must do there
- * (not tested by us). Zombies count as gone. Children that nobody told it of, it leaves alone, and what joined the run. */
-const script = `
-directory=$1 mark=$2 ticks=$3 members=' ' carrier=
-processes() { # pid parent state birth
-  if [ -r /proc/self/stat ]; then
-    for file in /proc/[0-9]*/stat; do
-      read -r line < "$file" && { pid=\${line%% *}; set -- \${line##*) }; echo "$pid $2 $1 \${20}"; }
-    done
-  else ps -A -o pid= -o ppid= -o state=; fi
-}
-find_carriers() {
-  [ -n "$carrier" ] || return
-  files=$(grep -lFxzs "$carrier" /proc/[0-9]*/environ)
-  case $carrier in
-    EPHEMERAL_PIPE=*) [ -z "$files" ] || grep -Lzs '^EPHEMERAL_JOINER=' $files ;;
-    *) echo "$files" ;;
-  esac
-}
-find_members() { # the ones known so far that are still there, what descends from them, what carries our mark
-  table=$(processes)
-  carriers=" $(find_carriers | tr -c '0-9' ' ')"
-  found=' ' before=
-  while [ "$found" != "$before" ]; do
-    before=$found
-    while read -r pid parent state birth; do
-      case "$state$found" in Z* | *" $pid:"*) continue ;; esac
-      case "$members" in *" $pid:$birth "*) found="$found$pid:$birth "; continue ;; esac
-      case "$found$carriers" in *" $parent:"* | *" $pid "*) found="$found$pid:$birth " ;; esac
-    done <<END
-$table
-END
-  done
-  members=$found
-}
-signal_members() { for member in $members; do kill "-$1" "\${member%:*}"; done; }
-reap() {
-  trap '' INT TERM HUP QUIT
-  while read -r word pid; do
-    case $word in
-      kill)
-        carrier=$mark birth=
-        read -r line < "/proc/$pid/stat" && { set -- \${line##*) }; birth=\${20}; }
-        members=" $pid:$birth " ;;
-      forget) members=' ' carrier= ;;
-      bye) exit ;;
-    esac
-  done
-  find_members; signal_members TERM; signal_members CONT
-  while [ "$members" != ' ' ] && [ "$ticks" -gt -50 ]; do
-    [ "$ticks" -gt 0 ] || signal_members KILL
-    sleep 0.1 || sleep 1
-    ticks=$((ticks - 1)); find_members
-  done
-  [ -n "$directory" ] || exit
-  rm -f "$directory/sock" "$directory/lock"; rmdir "$directory" "\${directory%/*}"
-}
-exec 4<&0; reap <&4 4<&- &
-`;
+const stderr = 2;
 
 export interface ReaperOptions {
   /** Our broker's run directory, whose socket, lock and then itself are removed, and nothing else; and the descriptor that
@@ -86,21 +28,33 @@ export interface ReaperOptions {
   readonly searchPath: string | undefined;
 }
 
+/** How far a reaper came with the hooks it was told. */
+export interface HookProgress {
+  readonly begun: number;
+  /** False where it was killed. */
+  readonly isDone: boolean;
+}
+
 export class Reaper {
   readonly #pipe: number;
+  /** What it answers. */
+  readonly #answers: ReadableStream<Uint8Array>;
 
-  /** Starts it without waiting for it; it has no hold on our streams, folder or children.
+  /** Starts it without waiting for it; it has no hold on our folder or children, and of our streams on stderr alone, where a
+   *  broker of ours gives it something to say there.
    *  @throws {Error} when there is no /bin/sh to run it */
   constructor({ own, mark, graceMs, searchPath = "/usr/bin:/bin" }: ReaperOptions) {
     const [readEnd, writeEnd] = openPipe();
     try {
       const ticks = String(Math.ceil(graceMs / 100));
-      Bun.spawn(["/bin/sh", "-c", script, "ephemeral-reaper", own?.directory ?? "", mark, ticks], {
-        stdio: [readEnd, null, null, own?.claim ?? null],
+      const reaper = Bun.spawn(["/bin/sh", "-c", reaperScript, "ephemeral-reaper", own?.directory ?? "", mark, ticks], {
+        stdio: [readEnd, "pipe", null, own?.claim ?? null, own === undefined ? null : stderr],
         detached: true,
         cwd: "/",
         env: { PATH: searchPath },
-      }).unref();
+      });
+      reaper.unref();
+      this.#answers = reaper.stdout;
       this.#pipe = writeEnd;
     } catch (error) {
       closeSync(writeEnd);
@@ -120,17 +74,36 @@ export class Reaper {
     this.#tell("forget");
   }
 
+  /** Has it keep a hook, as `hookLine` writes it. False when it does not live: what it was told, it does whatever becomes of us. */
+  keep(hookLine: string): boolean {
+    return this.#tell(`hook ${hookLine}`);
+  }
+
+  /** Has it run the hooks it keeps, the last one first. Resolves when it has, or was killed. */
+  async runHooks(): Promise<HookProgress> {
+    this.#tell("end");
+    let begun = 0;
+    for await (const answer of linesOf(this.#answers)) {
+      if (answer === "done") return { begun, isDone: true };
+      begun += 1;
+    }
+    return { begun, isDone: false };
+  }
+
   /** Nothing is left to clean up; the reaper ends at once. */
   dismiss(): void {
     this.#tell("bye");
   }
 
   /** A reaper that was killed hears nothing, and the run goes on without it. */
-  #tell(line: string): void {
+  #tell(line: string): boolean {
+    const bytes = Buffer.from(`${line}\n`);
     try {
-      writeSync(this.#pipe, `${line}\n`);
+      for (let sent = 0; sent < bytes.length; ) sent += writeSync(this.#pipe, bytes, sent);
+      return true;
     } catch {
       // EPIPE: it was killed.
+      return false;
     }
   }
 }
@@ -142,6 +115,16 @@ export function startReaper(options: ReaperOptions): Reaper | undefined {
   } catch (error) {
     say(`Nothing will clean up if this process is killed by SIGKILL: cannot run /bin/sh: ${reasonOf(error)}`);
     return undefined;
+  }
+}
+
+async function* linesOf(stream: ReadableStream<Uint8Array>): AsyncGenerator<string> {
+  const decoder = new TextDecoder();
+  let text = "";
+  for await (const chunk of stream) {
+    const lines = (text + decoder.decode(chunk, { stream: true })).split("\n");
+    text = lines.pop() ?? "";
+    yield* lines;
   }
 }
 

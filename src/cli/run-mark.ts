@@ -32,6 +32,11 @@ export function markOfTurn(pipe: string): RunMark {
   return { environment: { [pipeVariable]: pipe, [turnVariable]: id }, entry: `${turnVariable}=${id}` };
 }
 
+/** Whether a variable is none by which processes of a run are known, or find its broker. */
+export function isNotOfRun(variable: string): boolean {
+  return ![pipeVariable, joinerVariable, turnVariable].includes(variable);
+}
+
 /** Whether a process with these entries in its environment belongs to the run marked by `entry`. */
 export function isMarked(entries: readonly string[], entry: string): boolean {
   if (!entries.includes(entry)) return false;

@@ -30,11 +30,16 @@ export interface StartSettings {
   readonly log: LogOptions | undefined;
   readonly join: LifetimeSettings["join"];
   readonly owner: LifetimeSettings["owner"];
+  readonly hooks: readonly string[];
+  readonly takesHooks: boolean;
   /** How long the command may take to end once it was told to, and those who joined its run after its end. */
   readonly graceMs: number;
   /** The command's environment, without the pipe, which is not known yet. */
   readonly environment: Readonly<Record<string, string>>;
 }
+
+/** Between commands for the end of the run: no word of a command line has it. */
+export const hookSeparator = "\0";
 
 /** What `ephemeral start` needs, all of it checked.
  *  @throws {HintedError} `bad_command` naming the flag or variable that cannot be */
@@ -64,9 +69,26 @@ export function startSettings(flags: Flags, environment: Environment): StartSett
     log,
     join,
     owner,
+    hooks: readHooks(flags),
+    takesHooks: flags["no-on-end"] !== true,
     graceMs: grace === undefined ? 10_000 : readNumber(grace, durationUnit),
     environment: commandEnvironment(environment, secret),
   };
+}
+
+function readHooks(flags: Flags): readonly string[] {
+  const given = flags["on-end"];
+  if (typeof given !== "string") return [];
+  if (flags["no-on-end"] === true) {
+    throw usageError(
+      "Cannot use --on-end: --no-on-end says that nothing is run at the end",
+      "Leave one of the two out",
+    );
+  }
+  const hooks = given.split(hookSeparator);
+  if (hooks.includes(""))
+    throw usageError("Cannot read --on-end: the command is empty", "Correct --on-end, or leave it out");
+  return hooks;
 }
 
 /** The bounds that flags and environment set. */

@@ -27,6 +27,10 @@ export interface StartOptions {
   /** How long the command may take to end after SIGTERM or SIGHUP before it is killed, and those who joined our run after
    *  its end, in milliseconds. */
   readonly graceMs: number;
+  /** What is run when the run ends, each by a shell. */
+  readonly hooks: readonly string[];
+  /** Whether clients may add to these. */
+  readonly takesHooks: boolean;
   /** The command's whole environment, PATH included; EPHEMERAL_PIPE is added here. */
   readonly environment: Readonly<Record<string, string | undefined>>;
 }
@@ -58,7 +62,7 @@ async function run(options: StartOptions, ignored: ReadonlySet<number>): Promise
   const inbox = new SignalInbox(heeded(supervisedSignals, ignored));
   const place = await takePlace(placeOptions(options), inbox);
   if (typeof place === "string") return { kind: "killed", signal: constants.signals[place] };
-  return within(place, inbox, () => {
+  return within(place, { options, inbox }, () => {
     // Who ends the broker ends the command it is there for, as SIGTERM to us does.
     void place.endAsked.then(() => inbox.deliver("SIGTERM"));
     void place.lost.then((reason) => say(`The broker at ${place.pipe} has gone, the command goes on: ${reason}`));
@@ -72,7 +76,7 @@ async function serve(options: StartOptions, ignored: ReadonlySet<number>): Promi
   const inbox = new SignalInbox(heeded(["SIGTERM", "SIGINT", "SIGHUP"], ignored));
   const place = await takePlace(placeOptions(options), inbox);
   if (typeof place === "string") return { kind: "exited", status: 0 };
-  return within(place, inbox, async () => {
+  return within(place, { options, inbox }, async () => {
     writeSync(1, `${place.pipe}\n`);
     const ends: Promise<unknown>[] = [signalled(inbox), place.endAsked];
     if (options.owner !== undefined) ends.push(ownerGone(options.owner));
@@ -85,9 +89,15 @@ async function serve(options: StartOptions, ignored: ReadonlySet<number>): Promi
   });
 }
 
+interface Run {
+  readonly options: StartOptions;
+  readonly inbox: SignalInbox;
+}
+
 /** Does `work` in `place` and leaves it; signals that come once the work is done make that quick. */
-async function within(place: Place, inbox: SignalInbox, work: () => Promise<Ending>): Promise<Ending> {
+async function within(place: Place, { options, inbox }: Run, work: () => Promise<Ending>): Promise<Ending> {
   try {
+    for (const hook of options.hooks) await place.onEnd({ argv: ["sh", "-c", hook], cwd: process.cwd() });
     return await work();
   } finally {
     await place.leave(signalled(inbox));
@@ -100,7 +110,7 @@ function signalled(inbox: SignalInbox): Promise<void> {
   return promise;
 }
 
-function placeOptions({ config, join, graceMs, environment, command }: StartOptions): PlaceOptions {
+function placeOptions({ config, join, graceMs, environment, command, takesHooks }: StartOptions): PlaceOptions {
   const label = environment.EPHEMERAL_LABEL || `join ${basename(command[0] ?? "")}`.trimEnd();
-  return { config, join, graceMs, label, searchPath: environment.PATH };
+  return { config, join, graceMs, label, environment, takesHooks };
 }

@@ -29,6 +29,7 @@ export type {
   IncrOptions,
   LeaseOptions,
   OnceOptions,
+  OnEndOptions,
   SetOptions,
   WaitOptions,
 } from "./command-options.ts";

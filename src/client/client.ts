@@ -35,6 +35,7 @@ export type {
   BarrierOptions,
   LimitOptions,
   LockOptions,
+  OnEndOptions,
   PoolItem,
   QueueItem,
   QueueOptions,

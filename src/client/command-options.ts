@@ -101,6 +101,15 @@ export interface LimitOptions extends WaitOptions {
   readonly cost?: number | undefined;
 }
 
+export interface OnEndOptions {
+  /** Where it runs: here unless told. */
+  readonly cwd?: string | undefined;
+  /** What is added to the environment that `ephemeral start` was given. */
+  readonly env?: Readonly<Record<string, string>> | undefined;
+  /** When it is ended, done or not: after 30 s unless told. */
+  readonly timeoutMs?: number | undefined;
+}
+
 export interface BarrierOptions extends WaitOptions {
   /** Only says that this process will come. */
   readonly join?: boolean | undefined;

@@ -23,6 +23,7 @@ export const reads: ReadonlySet<CommandName> = new Set([
   "channels",
   "queue.info",
   "queue.close",
+  "onEnd",
   // What was taken and nobody was told of goes back with its session, or is given back when that goes on.
   "queue.take",
 ]);

@@ -1,10 +1,10 @@
 /**
- * Asking for a rate, for a barrier and for jobs. Loaded with the first of these. Who may pass, and when, is the broker's
+ * Asking for a rate, for a barrier, for jobs and for what is done at the end. Loaded with the first of these. Who may pass, and when, is the broker's
  * decision.
  */
 import type { LimitGrant } from "../protocol/sharing.ts";
 import type { ClientClock } from "./client-clock.ts";
-import type { BarrierOptions, LimitOptions, QueueOptions } from "./command-options.ts";
+import type { BarrierOptions, LimitOptions, OnEndOptions, QueueOptions } from "./command-options.ts";
 import type { Connection } from "./connection.ts";
 import { Jobs } from "./jobs.ts";
 
@@ -30,6 +30,11 @@ export class SharedWork {
   barrier(key: string, parties: number, { join, waitMs = -1, signal }: BarrierOptions): Promise<number> {
     const command = { action: "barrier", key, parties, join } as const;
     return this.#connection.call({ command, read: ({ index }) => index, waitMs: join ? undefined : waitMs, signal });
+  }
+
+  onEnd(argv: readonly string[], { cwd = process.cwd(), env, timeoutMs }: OnEndOptions): Promise<void> {
+    const command = { action: "onEnd", argv, cwd, env, timeoutMs } as const;
+    return this.#connection.call({ command, read: () => undefined });
   }
 
   jobs<Data>(name: string, options: QueueOptions): Jobs<Data> {

@@ -1,10 +1,10 @@
 /**
- * The part of the client that shares work: rate limits, barriers and queues. What it needs is loaded with the first of its
+ * The part of the client that shares work: rate limits, barriers, queues, and what is left to do when all is over. What it needs is loaded with the first of its
  * calls.
  */
 import type { LimitGrant, QueueCounts, QueueInfo } from "../protocol/sharing.ts";
 import type { ClientClock } from "./client-clock.ts";
-import type { BarrierOptions, LimitOptions, QueueItem, QueueOptions } from "./command-options.ts";
+import type { BarrierOptions, LimitOptions, OnEndOptions, QueueItem, QueueOptions } from "./command-options.ts";
 import type { Connection } from "./connection.ts";
 import type { Job } from "./job.ts";
 import { Messaging } from "./messaging.ts";
@@ -51,6 +51,13 @@ export class Sharing extends Messaging {
    *  @throws {EphemeralError} `barrier_broken` naming who went away, `timeout` with who came, `size_mismatch` */
   async barrier(key: string, parties: number, options: BarrierOptions = {}): Promise<number> {
     return (await this.#loaded()).barrier(key, parties, options);
+  }
+
+  /** Has a program run once when the run ends, however it ends: `argv` is its name and its arguments, for no shell. The last one
+   *  registered runs first. The same `argv`, `cwd` and `env` again count once, so that all may register what is shared.
+   *  @throws {EphemeralError} `forbidden` where the broker runs nothing at the end, `max_items`, `draining` when it has begun */
+  async onEnd(argv: readonly string[], options: OnEndOptions = {}): Promise<void> {
+    return (await this.#loaded()).onEnd(argv, options);
   }
 
   /** The queue `name`, whether there are jobs in it or not. */

@@ -9,6 +9,7 @@ export interface Deferred<Value> {
 }
 
 export function deferred<Value>(): Deferred<Value> {
+  if (Promise.withResolvers !== undefined) return Promise.withResolvers<Value>();
   let ends: Omit<Deferred<Value>, "promise"> = { resolve: () => {}, reject: () => {} };
   const promise = new Promise<Value>((resolve, reject) => {
     ends = { resolve, reject };

@@ -3,6 +3,7 @@
  * defines a wire shape. Durations are milliseconds, instants (`…AtMs`, `expires`) Unix milliseconds.
  */
 import type { ChannelCommands } from "./channels.ts";
+import type { EndCommands } from "./end-of-run.ts";
 import type { Limits } from "./limits.ts";
 import type { GrantHold, PoolCommands } from "./pools.ts";
 import type { Overflow } from "./pushes.ts";
@@ -120,7 +121,7 @@ export interface HelloReply {
 }
 
 /** Every command: what it asks and what it answers. `id` and `action`, `ok` and `error` belong to the envelope. */
-export interface CommandMap extends PoolCommands, SharingCommands, RequestCommands, ChannelCommands {
+export interface CommandMap extends PoolCommands, SharingCommands, RequestCommands, ChannelCommands, EndCommands {
   set: {
     request: {
       readonly key: string;

@@ -29,6 +29,8 @@ export const defaultLimits = {
   jobIdsRemembered: 100_000,
   /** How often a job is taken before it is dead. */
   jobAttemptsMax: 3,
+  /** Commands to be run when the run ends. */
+  onEndMax: 64,
   /** Commands waiting in the whole broker, and of one session. */
   waitsMax: 10_000,
   waitsPerSessionMax: 256,
@@ -93,6 +95,9 @@ export const rateMax = 10_000;
 export const partiesMax = 10_000;
 /** Jobs taken by one `queue.take`. */
 export const takenJobsMax = 1000;
+/** Words of a command that is run at the end, and bytes of all that is said of it. */
+export const endCommandWordsMax = 1000;
+export const endCommandBytesMax = 64 * KiB;
 /** Priorities of jobs reach from minus this to this. */
 export const jobPriorityMax = 1000;
 /** Channels that `channels` lists. */

@@ -3,6 +3,7 @@
  * left alone, so that older and newer clients can talk to us. Checks shape and range; what needs state is the engine's.
  */
 import type { Command, CommandName, LeaseScope, Request } from "./commands.ts";
+import { parseOnEnd } from "./end-of-run.ts";
 import { badField, EphemeralError } from "./errors.ts";
 import {
   type Fields,
@@ -128,6 +129,7 @@ const parsers: Parsers = {
   ps: parseNothing,
   join: parseNothing,
   drain: parseNothing,
+  onEnd: parseOnEnd,
 };
 
 /** The command's id when it can be read, so that even a refusal can carry it. */

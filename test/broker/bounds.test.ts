@@ -4,6 +4,7 @@
  */
 import { describe, expect, test } from "bun:test";
 import { join } from "node:path";
+import { EndOfRun } from "../../src/broker/end-of-run.ts";
 import { bounds } from "../../src/cli/bounds.ts";
 import { defaultLimits, type Limits } from "../../src/protocol/limits.ts";
 import { type LineClient, lineClient, testBroker } from "../support/broker.ts";
@@ -143,6 +144,14 @@ const cases: Readonly<Record<keyof Limits, Case>> = {
       await client.ask({ action: "lease", key: "a", workerId: "w", ttl });
       const within = await client.ask({ action: "once", key: "b" });
       return { within, past: await client.ask({ action: "lease", key: "c", workerId: "w", ttl }) };
+    },
+  },
+  onEndMax: {
+    limits: { onEndMax: 2 },
+    async reach(client) {
+      const onEnd = (name: string): object => ({ action: "onEnd", argv: [name], cwd: "/" });
+      await client.ask(onEnd("a"));
+      return { within: await client.ask(onEnd("b")), past: await client.ask(onEnd("c")) };
     },
   },
   waitsMax: {
@@ -387,7 +396,8 @@ describe("every bound", () => {
   test.each(bounds)("$limit", async ({ limit, breach }) => {
     const { limits, reach } = cases[limit];
     const log = recordedLog("info");
-    await using broker = await testBroker({ limits, log });
+    const endOfRun = new EndOfRun({ commandsMax: limits.onEndMax ?? defaultLimits.onEndMax, keep: () => {} });
+    await using broker = await testBroker({ limits, log }, { endOfRun });
     using client = await lineClient(broker.pipe);
     const { within, past } = await reach(client, broker.pipe);
     expect(within).toMatchObject({ ok: true });

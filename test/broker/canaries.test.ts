@@ -65,6 +65,10 @@ function wellSaid(action: string): Record<string, unknown> {
     to: { session: "nobody" },
     session: action === "kick" ? "nobody" : undefined,
     request: 1,
+    // What is run at the end is told on stderr then, on purpose: only what it inherits is secret.
+    argv: ["true"],
+    cwd: "/",
+    env: { TOKEN: "canary-env-5f1d" },
   };
 }
 
@@ -74,7 +78,7 @@ const fields = (
   "pool wants slots grant owner prefer " +
   "channel recover history presence group serial exceptSelf trace since " +
   "queue job count ackMs delayMs closes pass parties join windowMs cost forMs " +
-  "method event to request failure stop"
+  "argv cwd env timeoutMs method event to request failure stop"
 ).split(" ");
 
 /** What may be told, where it is text: names are no secrets, nor is what a reader asked to find. */
@@ -87,6 +91,7 @@ async function saidBadly(action: string, client: LineClient): Promise<unknown[]>
     for (const wrong of [canary(), { [canary()]: canary() }, [canary()], `${canary()}\ud800`, canary().repeat(60)]) {
       if (field === "reason" && typeof wrong === "string") continue;
       if (names.includes(field) && typeof wrong === "string") continue;
+      if (field === "argv" && Array.isArray(wrong)) continue;
       replies.push(await client.ask(seal({ ...wellSaid(action), [field]: wrong })));
     }
   }

@@ -32,8 +32,9 @@ Usage
   ephemeral COMMAND [flags] [operands]
 
 Run
-  start  Run a command with a broker of its own
-  stop   End a broker, and the command it runs first
+  start   Run a command with a broker of its own
+  stop    End a broker, and the command it runs first
+  on-end  Have a command run when the run ends, however it ends
 
 Values
   get    Print the value of a key

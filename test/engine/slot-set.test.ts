@@ -1,5 +1,4 @@
 import { describe, expect, test } from "bun:test";
-import { fenceText } from "../../src/engine/memory/fence-text.ts";
 import { SlotSet } from "../../src/engine/memory/slot-set.ts";
 import { announceSeed, Random } from "../support/random.ts";
 
@@ -69,13 +68,4 @@ describe("SlotSet", () => {
       ]);
     }
   }, 20_000);
-});
-
-describe("fenceText()", () => {
-  test.each([1_700_000_000_000_001, 1_700_000_000_999_999, 1_700_000_001_000_000, 8_999_999_999_999_999, 1_000_000])(
-    "writes %d as it is",
-    (fence) => {
-      expect(fenceText(fence)).toBe(`${fence}`);
-    },
-  );
 });

@@ -1,6 +1,7 @@
 import { describe, expect, test } from "bun:test";
 import { readdirSync, readFileSync } from "node:fs";
 import { join } from "node:path";
+import { EndOfRun } from "../../src/broker/end-of-run.ts";
 import type { CommandName } from "../../src/protocol/commands.ts";
 import { testBroker } from "../support/broker.ts";
 import { proofOf, sealed } from "../support/proof.ts";
@@ -50,7 +51,8 @@ function compare(actual: string, expected: string, bindings: Bindings): void {
 
 async function replay(lines: readonly string[]): Promise<void> {
   const options = lines[0]?.startsWith("! ") ? JSON.parse(lines[0].slice(2)) : {};
-  await using broker = await testBroker(options);
+  const endOfRun = new EndOfRun({ commandsMax: 2, keep: () => {} });
+  await using broker = await testBroker(options, { endOfRun });
   using stack = new DisposableStack();
   const clients = new Map<string, RawClient>();
   const bindings: Bindings = new Map();
@@ -132,6 +134,7 @@ describe("golden conversation", () => {
       ps: true,
       join: true,
       drain: true,
+      onEnd: true,
     };
     const all = [...conversations.values()].flat().join("\n");
     expect(Object.keys(commands).filter((action) => !all.includes(`"action":"${action}"`))).toEqual([]);

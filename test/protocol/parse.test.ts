@@ -406,6 +406,40 @@ const grammars: Readonly<Record<CommandName, Grammar>> = {
   bye: nothing,
   join: nothing,
   drain: nothing,
+  onEnd: {
+    full: { argv: ["a", "", "é\n'$"], cwd: "/a b", env: { A_1: "x=\n", __proto__x: "" }, timeoutMs: monthMs },
+    least: [
+      { argv: ["a"], cwd: "/" },
+      { argv: ["a"], cwd: "/" },
+    ],
+    wrong: {
+      argv: [
+        undefined,
+        null,
+        "hunter2",
+        [],
+        [""],
+        [1],
+        ["a\0"],
+        ["\ud800"],
+        ["a", "x".repeat(65_536)],
+        Array(1001).fill("a"),
+      ],
+      cwd: [undefined, null, "", "hunter2", 1, ["/"], "/\0", "/\ud800"],
+      env: [
+        "hunter2",
+        ["hunter2"],
+        1,
+        { "hunter-2": "" },
+        { "": "" },
+        { "1A": "" },
+        { A: 1 },
+        { A: null },
+        { A: "\0" },
+      ],
+      timeoutMs: [...wrongIntegers, 0, monthMs + 1],
+    },
+  },
 };
 
 describe.each(Object.entries(grammars))("parseCommand() of %s", (action, { full, least, wrong }) => {

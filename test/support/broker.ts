@@ -2,7 +2,7 @@
 import { mkdtempSync, rmSync } from "node:fs";
 import { tmpdir } from "node:os";
 import { join } from "node:path";
-import { type RunningBroker, startBroker } from "../../src/broker/broker.ts";
+import { type RunningBroker, type StartParts, startBroker } from "../../src/broker/broker.ts";
 import { type BrokerOptions, brokerConfig } from "../../src/broker/config.ts";
 
 /** A private directory that is removed at the end of its scope. */
@@ -12,9 +12,12 @@ export function temporaryDirectory(): Disposable & { readonly path: string } {
 }
 
 /** A running broker, stopped and removed at the end of its scope. */
-export async function testBroker(options: BrokerOptions = {}): Promise<RunningBroker & AsyncDisposable> {
+export async function testBroker(
+  options: BrokerOptions = {},
+  parts?: StartParts,
+): Promise<RunningBroker & AsyncDisposable> {
   const directory = temporaryDirectory();
-  const broker = await startBroker(brokerConfig({ ...options, runRoot: join(directory.path, "run") }));
+  const broker = await startBroker(brokerConfig({ ...options, runRoot: join(directory.path, "run") }), parts);
   return {
     ...broker,
     async [Symbol.asyncDispose]() {

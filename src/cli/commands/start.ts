@@ -12,7 +12,7 @@ import { idleVariables, idleVariablesIn } from "../idle-variables.ts";
 import { logFlags, logVariables } from "../log-settings.ts";
 import { definePage } from "../page.ts";
 import { processEnvironment } from "../settings.ts";
-import { startSettings } from "../start-settings.ts";
+import { hookSeparator, startSettings } from "../start-settings.ts";
 
 const boundFlags: Record<string, ValueDefinition> = Object.fromEntries(
   bounds.map(({ flag, unit, description, standard }) => [
@@ -30,6 +30,7 @@ export const startPage = definePage({
     "The command finds the broker by EPHEMERAL_PIPE, keeps its terminal and its streams, and gives its exit status to us; when it ends, the broker and all it held are gone. Flags of ours come before the command: what follows its name, or --, is the command's own.",
     "Without a command the broker runs until it is told to end (Ctrl-C, SIGTERM), and prints the path of its socket as the only line on stdout.",
     "With --name the broker is found by that name, as well as by its socket: there is one of that name at a time. --join runs the command in the run of another broker: of --name, which is started if it does not live, or else of EPHEMERAL_PIPE. That broker outlives its own command until those who joined have ended, at most for its --grace; if it is killed, the commands of those who joined go on.",
+    "What --on-end and ephemeral on-end have registered runs when the command has ended, even if this process was killed: once each, with 30 s for each, its output on stderr, whatever its outcome. It has the environment of this process, but no broker.",
     "Durations: 500ms 10s 5m 2h 1d, a bare number is milliseconds. Sizes: 10kB 64KiB 1MiB, a bare number is bytes. A flag beats its EPHEMERAL_ variable, which beats the BROKER_ one.",
   ],
   examples: [
@@ -39,6 +40,7 @@ export const startPage = definePage({
       line: "EPHEMERAL_SECRET=$(openssl rand -hex 16) ephemeral start ./run.sh",
       does: "only who knows the secret may talk",
     },
+    { line: "ephemeral start --on-end 'docker rm -f db' -- ./suite.sh", does: "tidy up, however it ends" },
     { line: "ephemeral start > pipe.txt &", does: "a broker by itself" },
     { line: "ephemeral start --name ci --join ./shard.sh", does: "shards of one run: the first one has the broker" },
   ],
@@ -69,6 +71,14 @@ export const startPage = definePage({
     },
     name: { type: "string", valueHint: "NAME", description: "By which others find the broker" },
     join: { type: "boolean", description: "Run the command in the run of another broker" },
+    "on-end": {
+      type: "string",
+      valueHint: "COMMAND",
+      isRepeatable: true,
+      separator: hookSeparator,
+      description: "What a shell runs once the run has ended, however it ended; the last one given first",
+    },
+    "no-on-end": { type: "boolean", description: "Let no client have anything run at the end" },
     "idle-timeout": {
       type: "string",
       valueHint: "DURATION",

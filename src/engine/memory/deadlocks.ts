@@ -51,7 +51,7 @@ export class Deadlocks {
     if (this.#options.waitersOf(party).some((other) => other !== waiter)) return true;
     const wanted = new Set(waiter.wants.map(({ pool }) => pool));
     const grants = this.#options.grantsOf(waiter);
-    return grants.some(({ holdings }) => holdings.some(({ pool }) => pool.isWanted || wanted.has(pool)));
+    return grants.some(({ items }) => items.some(({ pool }) => pool.isWanted || wanted.has(pool)));
   }
 
   /** Gathers everybody who may hold up `waiter`, and whoever may hold up those. */

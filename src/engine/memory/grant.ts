@@ -2,21 +2,11 @@
  * What one `acquire` was given: which items, in which mode, to whom, until when; its own node in the heap. What happens when
  * it ends stands in `grants.ts`.
  */
-import type { PoolMode } from "../../protocol/pools.ts";
 import type { Caller } from "../engine.ts";
 import type { Acquired } from "../pooling.ts";
 import { Expiring } from "./expiry-heap.ts";
-import { fenceText } from "./fence-text.ts";
-import type { Pool } from "./pool.ts";
 import type { PoolItem } from "./pool-item.ts";
 import type { Party } from "./pool-waiter.ts";
-
-/** One item of a grant. */
-export interface Holding {
-  readonly pool: Pool;
-  readonly item: PoolItem;
-  readonly mode: PoolMode;
-}
 
 export class Grant extends Expiring {
   readonly fence: number;
@@ -25,7 +15,10 @@ export class Grant extends Expiring {
   readonly owner: string | undefined;
   readonly sinceAtMs: number;
   /** In the order of the wants. */
-  readonly holdings: Holding[] = [];
+  readonly items: PoolItem[] = [];
+  /** Its neighbours among the grants of its session; only `grants.ts` writes them. */
+  previous: Grant | undefined;
+  next: Grant | undefined;
   readonly #expired: (grant: Grant) => void;
 
   constructor(
@@ -42,14 +35,14 @@ export class Grant extends Expiring {
 
   /** Made of the fence, which grows across restarts: a late release never meets another broker's grant. */
   get id(): string {
-    return `g${fenceText(this.fence)}`;
+    return `g${this.fence}`;
   }
 
   get answer(): Acquired {
     return {
       id: this.id,
       fence: this.fence,
-      items: this.holdings.map(({ pool, item }) => ({ pool: pool.name, slot: item.slot, value: item.value })),
+      items: this.items.map(({ pool, slot, value }) => ({ pool: pool.name, slot, value })),
       expiresAtMs: this.endsAtMs,
     };
   }

@@ -2,6 +2,7 @@
  * Who is served when something of a pool changes. Lanes are stirred by what becomes free or unclaimed; when the change is
  * complete, those who wait in stirred lanes are looked through once, in the order they came, whatever pool they wait for.
  */
+import { LaneHeap } from "./lane-heap.ts";
 import type { Pool } from "./pool.ts";
 import type { PoolItem } from "./pool-item.ts";
 import type { Lane } from "./pool-lanes.ts";
@@ -9,7 +10,7 @@ import type { PoolWaiter } from "./pool-waiter.ts";
 
 export class HandOn {
   readonly #serve: (waiter: PoolWaiter) => void;
-  #stirred: Lane[] = [];
+  readonly #stirred = new LaneHeap();
   #depth = 0;
 
   /** @param serve gives a waiter what it wants, if that can be had now */
@@ -32,12 +33,13 @@ export class HandOn {
   }
 
   end(): void {
-    if (this.#depth === 1 && this.#stirred.length > 0) this.#serveStirred();
+    if (this.#depth === 1 && this.#stirred.first !== undefined) this.#serveStirred();
     this.#depth -= 1;
   }
 
   /** An item may have become open to somebody. */
-  opened(pool: Pool, item: PoolItem): void {
+  opened(item: PoolItem): void {
+    const { pool } = item;
     if (!pool.isWanted) return;
     pool.lanes.someOf(item, (lane) => {
       this.#stir(lane);
@@ -59,13 +61,14 @@ export class HandOn {
   }
 
   clear(): void {
-    this.#stirred = [];
+    this.#stirred.clear();
   }
 
   #stir(lane: Lane): void {
     if (lane.isStirred) return;
     lane.isStirred = true;
-    this.#stirred.push(lane);
+    lane.turn = lane.firstArrival;
+    this.#stirred.add(lane);
   }
 
   /** Serving one takes items and claims away, so it can only help those that came later: one pass is enough. */
@@ -79,19 +82,18 @@ export class HandOn {
 
   /** The first who came after `arrival` in any stirred lane. Lanes where nobody is left to be looked at settle down. */
   #nextAfter(arrival: number): PoolWaiter | undefined {
-    let first: PoolWaiter | undefined;
-    let kept = 0;
-    for (const lane of this.#stirred) {
+    for (let lane = this.#stirred.first; lane !== undefined; lane = this.#stirred.first) {
       const waiter = lane.firstAfter(arrival);
       if (waiter === undefined) {
-        lane.isStirred = false;
+        lane.settle();
+        this.#stirred.removeFirst();
         continue;
       }
-      this.#stirred[kept] = lane;
-      kept += 1;
-      if (first === undefined || waiter.arrival < first.arrival) first = waiter;
+      if (waiter.arrival === lane.turn) return waiter;
+      // Nobody comes to stand in front of others, so a turn that is not the lane's any more is too early, never too late.
+      lane.turn = waiter.arrival;
+      this.#stirred.firstPostponed();
     }
-    this.#stirred.length = kept;
-    return first;
+    return undefined;
   }
 }

@@ -1,6 +1,7 @@
 /** One item of a pool: its value and tags, and who has it now. Knows nothing of who waits for it. */
 import type { PoolMode } from "../../protocol/pools.ts";
 import type { Grant } from "./grant.ts";
+import type { Pool } from "./pool.ts";
 
 /** Why an item is out, by whose word, since when. */
 export interface Quarantine {
@@ -12,6 +13,7 @@ export interface Quarantine {
 const nobody: readonly Grant[] = [];
 
 export class PoolItem {
+  readonly pool: Pool;
   readonly slot: number;
   /** JSON text. */
   readonly value: string;
@@ -22,8 +24,9 @@ export class PoolItem {
   #exclusive: Grant | undefined;
   #sharers: Set<Grant> | undefined;
 
-  constructor(slot: number, about: { readonly value: string; readonly tags: readonly string[] }) {
-    this.slot = slot;
+  constructor(pool: Pool, about: Pick<PoolItem, "slot" | "value" | "tags">) {
+    this.pool = pool;
+    this.slot = about.slot;
     this.value = about.value;
     this.tags = about.tags;
   }

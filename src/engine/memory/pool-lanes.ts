@@ -3,26 +3,22 @@
  * came; a waiter stands in a lane for each of its wants. Tells whose turn an item is, never serves anybody.
  */
 import type { PoolMode } from "../../protocol/pools.ts";
-import type { PoolWaiter } from "./pool-waiter.ts";
-import type { Selection, TagIndex } from "./tag-index.ts";
+import type { PoolWaiter, Want } from "./pool-waiter.ts";
+import type { Selection } from "./tag-index.ts";
 import { WaitQueue } from "./wait-queue.ts";
-
-/** A waiter's place in one lane. */
-export interface Place {
-  readonly waiter: PoolWaiter;
-  readonly lane: Lane;
-  previous: Place | undefined;
-  next: Place | undefined;
-}
 
 export class Lane {
   readonly selection: Selection;
   readonly mode: PoolMode;
-  readonly places = new WaitQueue<Place>();
+  readonly wants = new WaitQueue<Want>();
   /** Under which tag its pool finds it; undefined when it takes any item. */
   readonly tag: string | undefined;
   /** Whether it is among those that are looked through as soon as the present change is complete. */
   isStirred = false;
+  /** While it is stirred: nobody who came before this one is looked at any more. */
+  turn = 0;
+  /** Who of a shared lane has been looked at last, so that those in front of it are not passed again and again. */
+  #passed: Want | undefined;
 
   constructor(selection: Selection, mode: PoolMode, tag: string | undefined) {
     this.selection = selection;
@@ -32,7 +28,7 @@ export class Lane {
 
   /** When the first who waits here came; infinity when nobody does. */
   get firstArrival(): number {
-    return this.places.first?.waiter.arrival ?? Number.POSITIVE_INFINITY;
+    return this.wants.first?.waiter.arrival ?? Number.POSITIVE_INFINITY;
   }
 
   /** Whether who stands here, from before `arrival`, keeps an item from one who wants it in `mode`. */
@@ -42,12 +38,23 @@ export class Lane {
 
   /** The first who came after `arrival` and whom nobody here holds up. */
   firstAfter(arrival: number): PoolWaiter | undefined {
-    let place = this.places.first;
-    while (place !== undefined && place.waiter.arrival <= arrival) {
+    let want = this.#passed === undefined ? this.wants.first : this.#passed.next;
+    for (; want !== undefined && want.waiter.arrival <= arrival; want = want.next) {
       if (this.mode === "exclusive") return undefined;
-      place = place.next;
+      this.#passed = want;
     }
-    return place?.waiter;
+    return want?.waiter;
+  }
+
+  /** Nobody here is left to be looked at. */
+  settle(): void {
+    this.isStirred = false;
+    this.#passed = undefined;
+  }
+
+  remove(want: Want): void {
+    if (this.#passed === want) this.#passed = want.previous;
+    this.wants.remove(want);
   }
 }
 
@@ -70,19 +77,18 @@ export class PoolLanes {
     return (this.#lanes.exclusive.get(key) ?? this.#lanes.shared.get(key))?.selection;
   }
 
-  /** Puts `waiter` at the end of its lane. */
-  enter(waiter: PoolWaiter, want: { selection: Selection; mode: PoolMode; tags: TagIndex }): Place {
-    const { selection, mode } = want;
-    const lane = this.#lanes[mode].get(selection.key) ?? this.#open(want);
-    const place: Place = { waiter, lane, previous: undefined, next: undefined };
-    lane.places.append(place);
-    return place;
+  /** Puts `want` at the end of its lane. */
+  enter(want: Want): void {
+    want.lane = this.#lanes[want.mode].get(want.selection.key) ?? this.#open(want);
+    want.lane.wants.append(want);
   }
 
-  leave(place: Place): void {
-    const { lane } = place;
-    lane.places.remove(place);
-    if (lane.places.first !== undefined) return;
+  leave(want: Want): void {
+    const { lane } = want;
+    if (lane === undefined) return;
+    want.lane = undefined;
+    lane.remove(want);
+    if (lane.wants.first !== undefined) return;
     this.#lanes[lane.mode].delete(lane.selection.key);
     const siblings = this.#byTag.get(lane.tag);
     siblings?.delete(lane);
@@ -100,17 +106,19 @@ export class PoolLanes {
     return false;
   }
 
-  /** Whether somebody who came before `arrival` keeps one who wants the selection's items in `mode` from all of them. */
-  claimAll(selection: Selection, mode: PoolMode, arrival: number): boolean {
-    const { exclusive, shared } = this.#lanes;
-    for (const lanes of mode === "exclusive" ? [exclusive, shared] : [exclusive]) {
-      if (lanes.get("")?.claims(mode, arrival) || lanes.get(selection.key)?.claims(mode, arrival)) return true;
-    }
-    return false;
+  /** Whether somebody who came before keeps one who wants like `want` from all it could use. */
+  claimAll(want: Want): boolean {
+    return this.#claimAll("exclusive", want) || (want.mode === "exclusive" && this.#claimAll("shared", want));
   }
 
-  #open({ selection, mode, tags }: { selection: Selection; mode: PoolMode; tags: TagIndex }): Lane {
-    const lane = new Lane(selection, mode, tags.rarest(selection.tags));
+  #claimAll(lanesMode: PoolMode, { selection, mode, waiter: { arrival } }: Want): boolean {
+    const lanes = this.#lanes[lanesMode];
+    if (lanes.get("")?.claims(mode, arrival)) return true;
+    return selection.key !== "" && lanes.get(selection.key)?.claims(mode, arrival) === true;
+  }
+
+  #open({ selection, mode, pool }: Want): Lane {
+    const lane = new Lane(selection, mode, selection.tags.length === 0 ? undefined : pool.tags.rarest(selection.tags));
     this.#lanes[mode].set(selection.key, lane);
     const siblings = this.#byTag.get(lane.tag);
     if (siblings === undefined) this.#byTag.set(lane.tag, new Set([lane]));

@@ -6,12 +6,9 @@ import type { EphemeralError } from "../../protocol/errors.ts";
 import type { Waiting } from "../engine.ts";
 import type { Acquired } from "../pooling.ts";
 import { OwnerIndex } from "./owner-index.ts";
-import { type Party, type PoolWaiter, partyOf } from "./pool-waiter.ts";
+import { type Party, PoolWaiter } from "./pool-waiter.ts";
 import { namesOf } from "./pool-wording.ts";
-import { type Wait, WaitQueues, type Waits } from "./wait-queue.ts";
-
-/** Its queue is only where its deadline and its cancelling live: `places` say what it waits for. */
-type PoolWait = Wait<PoolWaiter, Acquired>;
+import { WaitQueues, type Waits } from "./wait-queue.ts";
 
 export interface PoolWaitersOptions {
   readonly waits: Waits;
@@ -22,11 +19,13 @@ export interface PoolWaitersOptions {
 }
 
 export class PoolWaiters {
+  /** A queue here is only where a deadline and a cancelling live: the wants' lanes say what is waited for. */
   readonly #queues: WaitQueues<PoolWaiter, Acquired>;
-  readonly #waits = new Map<PoolWaiter, PoolWait>();
-  readonly #byParty = new OwnerIndex<PoolWaiter>();
+  readonly #waits: Waits;
+  readonly #byOwner = new OwnerIndex<PoolWaiter>();
 
   constructor({ waits, timedOut, left }: PoolWaitersOptions) {
+    this.#waits = waits;
     this.#queues = new WaitQueues({
       waits,
       action: "acquire",
@@ -43,30 +42,30 @@ export class PoolWaiters {
   enter(waiter: PoolWaiter, waiting: Waiting): Promise<Acquired> {
     const name = namesOf(waiter);
     const wait = this.#queues.enqueue({ name, request: waiter, waiting, nowMs: waiter.sinceAtMs });
-    this.#waits.set(waiter, wait);
-    this.#byParty.add(partyOf(waiter), waiter);
-    for (const { pool, selection, mode } of waiter.wants) {
-      waiter.places.push(pool.lanes.enter(waiter, { selection, mode, tags: pool.tags }));
-    }
+    waiter.wait = wait;
+    if (waiter.owner !== undefined) this.#byOwner.add(waiter.owner, waiter);
+    for (const want of waiter.wants) want.pool.lanes.enter(want);
     return wait.answer;
   }
 
   settle(waiter: PoolWaiter, answer: Acquired): void {
-    this.#waits.get(waiter)?.settle(answer);
+    waiter.wait?.settle(answer);
   }
 
   fail(waiter: PoolWaiter, reason: EphemeralError): void {
-    this.#waits.get(waiter)?.fail(reason);
+    waiter.wait?.fail(reason);
   }
 
-  ofParty(party: Party): readonly PoolWaiter[] {
-    return this.#byParty.of(partyOf(party));
+  ofParty({ caller, owner }: Party): readonly PoolWaiter[] {
+    if (owner !== undefined) return this.#byOwner.of(owner);
+    return this.#waits.pending(caller.id).flatMap(({ request }) => {
+      return request instanceof PoolWaiter && request.owner === undefined ? [request] : [];
+    });
   }
 
   #leave(waiter: PoolWaiter): void {
-    this.#waits.delete(waiter);
-    this.#byParty.delete(partyOf(waiter), waiter);
-    for (const [index, place] of waiter.places.entries()) waiter.wants[index]?.pool.lanes.leave(place);
-    waiter.places.length = 0;
+    waiter.wait = undefined;
+    if (waiter.owner !== undefined) this.#byOwner.delete(waiter.owner, waiter);
+    for (const want of waiter.wants) want.pool.lanes.leave(want);
   }
 }

@@ -35,7 +35,7 @@ export function itemInWords(pool: Pool, slot: number): string {
 
 /** Why `waiter` does not have what it wants, item by item: `"accounts" item 2 held by checkout.spec.ts for 41 s`. */
 export function hindrance(waiter: PoolWaiter, nowMs: number): string {
-  const missing = waiter.wants.filter((want) => isMissing(want, waiter.arrival));
+  const missing = waiter.wants.filter(isMissing);
   const sentences: string[] = [];
   let count = 0;
   // Several wants of one pool may each find an item, but the same one.
@@ -47,8 +47,8 @@ export function hindrance(waiter: PoolWaiter, nowMs: number): string {
   return listed(sentences, count);
 }
 
-function isMissing(want: Want, arrival: number): boolean {
-  return want.pool.slotsFor(want, { arrival, atMost: want.count, preferred: -1 }).length < want.count;
+function isMissing(want: Want): boolean {
+  return want.pool.slotsFor(want, { atMost: want.count, preferred: -1 }).length < want.count;
 }
 
 /** Sentences made of one want; whoever reads them sees the first few. */
@@ -88,7 +88,7 @@ export function firstClaimant({ pool, mode }: Want, at: { slot: number; arrival:
   let first: PoolWaiter | undefined;
   const item = pool.itemAt(at.slot) ?? { slot: at.slot, tags: [] };
   pool.lanes.someOf(item, (lane) => {
-    const waiter = lane.places.first?.waiter;
+    const waiter = lane.wants.first?.waiter;
     if (lane.claims(mode, first?.arrival ?? at.arrival)) first = waiter;
     return false;
   });
@@ -99,7 +99,7 @@ export function firstClaimant({ pool, mode }: Want, at: { slot: number; arrival:
 export function waitersOf(pool: Pool): readonly PoolWaiter[] {
   const waiters = new Set<PoolWaiter>();
   for (const lane of pool.lanes.all()) {
-    for (let place = lane.places.first; place !== undefined; place = place.next) waiters.add(place.waiter);
+    for (let want = lane.wants.first; want !== undefined; want = want.next) waiters.add(want.waiter);
   }
   return [...waiters].sort((a, b) => a.arrival - b.arrival);
 }

@@ -17,8 +17,6 @@ const noTags: readonly string[] = Object.freeze([]);
 
 /** What `slotsFor` is to look for. */
 export interface SlotSearch {
-  /** When the one who asks came: who came before goes first. */
-  readonly arrival: number;
   readonly atMost: number;
   /** The slot to offer first; −1 for none. */
   readonly preferred: number;
@@ -76,7 +74,6 @@ export class Pool {
   reuse(name: string): void {
     this.name = name;
     this.kind = "awaited";
-    this.#items.length = 0;
     for (const slots of [this.#everything.slots, this.#free, this.#shareable]) slots.fill(0);
   }
 
@@ -88,6 +85,7 @@ export class Pool {
 
   /** Makes the items those of `definition`. Items that stay keep their slot, holder and quarantine. */
   define(definition: readonly PoolItemDefinition[]): void {
+    this.#forgetNumbers();
     const before = new Map<string, PoolItem[]>();
     for (const item of this.items()) push(before, identityOf(item), item);
     const added: PoolItemDefinition[] = [];
@@ -167,19 +165,17 @@ export class Pool {
   }
 
   /** The slots `want` may have now without overtaking anybody: the preferred one, then the lowest. */
-  slotsFor({ selection, mode }: Want, { arrival, atMost, preferred }: SlotSearch): number[] {
-    const open = mode === "exclusive" ? this.#free : this.#shareable;
-    const slots: number[] = [];
-    if (open.size === 0 || (this.isWanted && this.lanes.claimAll(selection, mode, arrival))) return slots;
-    const isMine = (slot: number): boolean =>
-      !this.isWanted || !this.lanes.someOf(this.#itemOrNumber(slot), (lane) => lane.claims(mode, arrival));
-    if (preferred >= 0 && open.has(preferred) && selection.slots.has(preferred) && isMine(preferred))
-      slots.push(preferred);
-    for (let slot = open.next(0, selection.slots); slot >= 0 && slots.length < atMost; ) {
-      if (slot !== preferred && isMine(slot)) slots.push(slot);
-      slot = open.next(slot + 1, selection.slots);
+  slotsFor(want: Want, { atMost, preferred }: SlotSearch): number[] {
+    const { slots } = want.selection;
+    const open = want.mode === "exclusive" ? this.#free : this.#shareable;
+    const found: number[] = [];
+    if (open.size === 0 || (this.isWanted && this.lanes.claimAll(want))) return found;
+    if (preferred >= 0 && open.has(preferred) && slots.has(preferred) && !this.#isClaimed(preferred, want))
+      found.push(preferred);
+    for (let slot = open.next(0, slots); slot >= 0 && found.length < atMost; slot = open.next(slot + 1, slots)) {
+      if (slot !== preferred && !this.#isClaimed(slot, want)) found.push(slot);
     }
-    return slots;
+    return found;
   }
 
   /** Whether an item of `selection` and of `other` could be taken by somebody, alone or shared. */
@@ -205,12 +201,17 @@ export class Pool {
     this.#settle(item);
   }
 
+  /** Whether somebody who came before keeps the item of `slot` from one who wants it. */
+  #isClaimed(slot: number, { mode, waiter: { arrival } }: Want): boolean {
+    return this.isWanted && this.lanes.someOf(this.#itemOrNumber(slot), (lane) => lane.claims(mode, arrival));
+  }
+
   #itemOrNumber(slot: number): PoolItem {
-    return this.#items[slot] ?? new PoolItem(slot, { value: `${slot}`, tags: noTags });
+    return this.#items[slot] ?? new PoolItem(this, { slot, value: `${slot}`, tags: noTags });
   }
 
   #insert(wanted: PoolItemDefinition): void {
-    const item = new PoolItem(this.#vacantSlots.take(), wanted);
+    const item = new PoolItem(this, { slot: this.#vacantSlots.take(), ...wanted });
     this.#items[item.slot] = item;
     this.#enter(item);
   }
@@ -218,6 +219,11 @@ export class Pool {
   get #vacantSlots(): FreeNumbers {
     this.#vacant ??= new FreeNumbers();
     return this.#vacant;
+  }
+
+  /** Items that are numbers outlive the pool they were made for, but not into one that is defined. */
+  #forgetNumbers(): void {
+    if (this.kind === "awaited" && this.heldCount === 0) this.#items.length = 0;
   }
 
   #forget(slot: number): void {

@@ -15,7 +15,7 @@ import { HandOn } from "./hand-on.ts";
 import { LastSlots } from "./last-slots.ts";
 import type { Pool } from "./pool.ts";
 import { PoolRegister } from "./pool-register.ts";
-import type { PoolWaiter, Want } from "./pool-waiter.ts";
+import { PoolWaiter, Want } from "./pool-waiter.ts";
 import { PoolWaiters } from "./pool-waiters.ts";
 import {
   deadlock,
@@ -58,7 +58,7 @@ export class Pools {
       expiries,
       limits,
       nextFence,
-      givenBack: (pool, item) => this.#handOn.opened(pool, item),
+      givenBack: (item) => this.#handOn.opened(item),
       expired: (grant) => this.#expired(grant),
     });
     this.#waiters = new PoolWaiters({
@@ -115,17 +115,19 @@ export class Pools {
 
   /** Grants, refuses or makes wait. */
   acquire(request: AcquireRequest, waiting: Waiting, nowMs: number): Awaitable<Acquired> {
-    const asked: Pool[] = [];
+    const waiter = new PoolWaiter(request, {
+      caller: waiting.caller,
+      arrival: this.#arrival + 1,
+      sinceAtMs: nowMs,
+    });
     try {
-      const wants = request.wants.map((want) => this.#resolve(want, asked));
-      refuseImpossible(wants);
-      const [arrival, sinceAtMs] = [this.#arrival + 1, nowMs];
-      const waiter = { arrival, sinceAtMs, caller: waiting.caller, owner: request.owner, request, wants, places: [] };
+      for (const want of request.wants) this.#resolve(waiter, want);
+      refuseImpossible(waiter.wants);
       const choice = this.#choose(waiter);
       if (choice !== undefined) return this.#give(waiter, choice).answer;
       return this.#waitFor(waiter, waiting);
     } finally {
-      for (const pool of asked) {
+      for (const { pool } of waiter.wants) {
         pool.askedCount -= 1;
         this.#pools.dropIdle(pool);
       }
@@ -145,13 +147,13 @@ export class Pools {
 
   quarantine({ grant: id, reason }: { grant: string; reason: string }, caller: Caller, nowMs: number): void {
     const grant = this.#grants.require(id, { action: "quarantine", caller });
-    const ofDefined = grant.holdings.filter(({ pool }) => pool.kind === "defined");
+    const ofDefined = grant.items.filter(({ pool }) => pool.kind === "defined");
     if (ofDefined.length === 0) {
       const actual = "nothing of it is an item of a defined pool";
       throw new EphemeralError("bad_command", `Cannot quarantine grant ${JSON.stringify(id)}: ${actual}`);
     }
-    for (const { pool, item } of ofDefined) {
-      pool.quarantine(item, { reason, label: nameOf(caller), sinceAtMs: nowMs });
+    for (const item of ofDefined) {
+      item.pool.quarantine(item, { reason, label: nameOf(caller), sinceAtMs: nowMs });
     }
     this.#end([grant]);
   }
@@ -163,6 +165,7 @@ export class Pools {
 
   endSession(sessionId: string): void {
     this.#end(this.#grants.ofSession(sessionId));
+    this.#grants.forget(sessionId);
     this.#lastSlots.forget(sessionId);
   }
 
@@ -191,14 +194,13 @@ export class Pools {
     this.#lastSlots.clear();
   }
 
-  /** The pool of a want, made or opened for waiting when there is none yet, and noted in `asked`. */
-  #resolve({ pool: name, count, match, mode, size }: PoolWant, asked: Pool[]): Want {
+  /** Adds a want to `waiter`; its pool is made, or opened for waiting, when there is none yet. */
+  #resolve(waiter: PoolWaiter, { pool: name, count, match, mode, size }: PoolWant): void {
     const pool = this.#pools.open(name);
     pool.askedCount += 1;
-    asked.push(pool);
+    waiter.wants.push(new Want(waiter, { pool, selection: pool.select(match), count, mode }));
     if (size !== undefined && pool.kind === "awaited") this.#make(pool, { size, count, match });
     else if (size !== undefined && size !== pool.size) throw otherSize(pool, size);
-    return { pool, selection: pool.select(match), count, mode };
   }
 
   /** Makes the pool on first use. Whoever has been waiting for it comes first. */
@@ -245,8 +247,8 @@ export class Pools {
   #give(waiter: PoolWaiter, choice: SlotChoice): Grant {
     const grant = this.#grants.give(waiter, { choice, nowMs: this.#options.expiries.sweptAtMs });
     if (waiter.request.prefersLast) {
-      for (const { pool, item } of grant.holdings) {
-        this.#lastSlots.remember(waiter.caller.id, { pool: pool.name, slot: item.slot });
+      for (const { pool, slot } of grant.items) {
+        this.#lastSlots.remember(waiter.caller.id, { pool: pool.name, slot });
       }
     }
     return grant;
@@ -257,7 +259,7 @@ export class Pools {
     this.#handOn.after(() => {
       for (const grant of grants) this.#grants.end(grant);
     });
-    for (const { holdings } of grants) for (const { pool } of holdings) this.#pools.dropIdle(pool);
+    for (const { items } of grants) for (const { pool } of items) this.#pools.dropIdle(pool);
   }
 
   #expired(grant: Grant): void {
@@ -267,7 +269,9 @@ export class Pools {
 
   /** A wait is over, for whatever reason. */
   #left(waiter: PoolWaiter): void {
-    this.#handOn.after(() => this.#handOn.unclaimed(waiter));
+    this.#handOn.begin();
+    this.#handOn.unclaimed(waiter);
+    this.#handOn.end();
     for (const { pool } of waiter.wants) this.#pools.dropIdle(pool);
   }
 

@@ -5,8 +5,8 @@
 import { EphemeralError } from "../../protocol/errors.ts";
 import type { PoolWaiter, Want } from "./pool-waiter.ts";
 
-/** The slots of each want, in the wants' order. */
-export type SlotChoice = readonly (readonly number[])[];
+/** As many slots as each want counts, in the wants' order. */
+export type SlotChoice = readonly number[];
 
 /** Slots a want may have, the best first; at least `atMost` of them where there are so many. */
 type Candidates = (want: Want, atMost: number) => readonly number[];
@@ -16,27 +16,27 @@ export type PreferredSlot = (pool: string) => number;
 
 /** The slots `waiter` may have now, without overtaking anybody who came before it; undefined when that is not all it wants. */
 export function chooseSlots(waiter: PoolWaiter, preferredSlot: PreferredSlot): SlotChoice | undefined {
-  const { arrival, request, wants } = waiter;
-  const [only] = wants;
+  const { request, wants } = waiter;
+  const only = wants[0];
   if (wants.length === 1 && only !== undefined) {
     const preferred = request.prefersLast ? preferredSlot(only.pool.name) : -1;
-    const slots = only.pool.slotsFor(only, { arrival, atMost: only.count, preferred });
-    return slots.length < only.count ? undefined : [slots];
+    const slots = only.pool.slotsFor(only, { atMost: only.count, preferred });
+    return slots.length < only.count ? undefined : slots;
   }
   return choose(wants, (want, atMost) => {
     const preferred = request.prefersLast ? preferredSlot(want.pool.name) : -1;
-    return want.pool.slotsFor(want, { arrival, atMost, preferred });
+    return want.pool.slotsFor(want, { atMost, preferred });
   });
 }
 
 /** The same among `candidates`, whatever they are. */
 export function choose(wants: readonly Want[], candidates: Candidates): SlotChoice | undefined {
-  const chosen: (readonly number[])[] = [];
+  const chosen: number[] = [];
   for (const want of wants) {
     if (isOneOfSeveral(want, wants)) return chooseTogether(wants, candidates);
     const slots = candidates(want, want.count);
     if (slots.length < want.count) return undefined;
-    chosen.push(slots);
+    chosen.push(...slots);
   }
   return chosen;
 }
@@ -85,7 +85,7 @@ function chooseTogether(wants: readonly Want[], candidates: Candidates): SlotCho
     const count = wants[index]?.count ?? 0;
     while (seeker.chosen.size < count) if (!giveOne(seeker, new Set())) return undefined;
   }
-  return seekers.map(({ chosen }) => [...chosen]);
+  return seekers.flatMap(({ chosen }) => [...chosen]);
 }
 
 /** A want while slots are chosen for several of one pool. */

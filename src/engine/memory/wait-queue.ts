@@ -14,6 +14,7 @@ import { OwnerIndex } from "./owner-index.ts";
 /** What the register needs of a wait, whatever it waits for. */
 export interface PendingWait {
   readonly caller: Caller;
+  readonly request: unknown;
   readonly info: WaitInfo;
   fail(reason: EphemeralError): boolean;
 }
@@ -37,6 +38,11 @@ export class Waits {
   /** What `sessionId` waits for, oldest first. */
   of(sessionId: string): readonly WaitInfo[] {
     return this.#bySession.of(sessionId).map((wait) => wait.info);
+  }
+
+  /** The waits of `sessionId`, oldest first. */
+  pending(sessionId: string): readonly PendingWait[] {
+    return this.#bySession.of(sessionId);
   }
 
   /** All that wait for `name` by one of `actions`, oldest first. Looks at every wait there is. */
@@ -87,6 +93,14 @@ export interface WaitQueuesOptions<Request, Answer> {
   readonly left?: (wait: Wait<Request, Answer>, reason: EphemeralError | undefined) => void;
 }
 
+/** Who comes to wait, for what. */
+interface WaitArrival<Request> {
+  readonly name: string;
+  readonly request: Request;
+  readonly waiting: Waiting;
+  readonly nowMs: number;
+}
+
 /** The queues of one namespace, by name. A queue exists while somebody stands in it. */
 export class WaitQueues<Request, Answer> {
   readonly #options: WaitQueuesOptions<Request, Answer>;
@@ -98,11 +112,11 @@ export class WaitQueues<Request, Answer> {
 
   /** Puts a caller at the end of the queue of `name`. `waitMs` is −1 or positive here: 0 is answered by the owner.
    *  @throws {EphemeralError} `too_many_commands` */
-  enqueue(arrival: { name: string; request: Request; waiting: Waiting; nowMs: number }): Wait<Request, Answer> {
+  enqueue(arrival: WaitArrival<Request>): Wait<Request, Answer> {
     const { waits } = this.#options;
     const { waiting, name } = arrival;
     waits.requireRoom(waiting.caller);
-    const wait = new Wait({ ...arrival, action: this.#options.action, queues: this });
+    const wait = new Wait(arrival, this);
     this.#queueOf(name).append(wait);
     waits.add(waiting.caller, wait);
     if (waiting.waitMs > 0) waits.expiries.set(wait, arrival.nowMs + waiting.waitMs);
@@ -111,6 +125,11 @@ export class WaitQueues<Request, Answer> {
       return wait.fail(reason);
     };
     return wait;
+  }
+
+  /** The command, as `ps` shows it. */
+  get action(): string {
+    return this.#options.action;
   }
 
   /** Who is served next. */
@@ -167,23 +186,16 @@ export class Wait<Request, Answer> extends Expiring {
   readonly #reject: (reason: EphemeralError) => void;
   #queues: WaitQueues<Request, Answer> | undefined;
 
-  constructor(arrival: {
-    name: string;
-    request: Request;
-    waiting: Waiting;
-    nowMs: number;
-    action: string;
-    queues: WaitQueues<Request, Answer>;
-  }) {
+  constructor(arrival: WaitArrival<Request>, queues: WaitQueues<Request, Answer>) {
     super();
     this.name = arrival.name;
     this.request = arrival.request;
     this.caller = arrival.waiting.caller;
     this.waitMs = arrival.waiting.waitMs;
     this.sinceAtMs = arrival.nowMs;
-    this.#action = arrival.action;
+    this.#action = queues.action;
     this.#handle = arrival.waiting.handle;
-    this.#queues = arrival.queues;
+    this.#queues = queues;
     const { promise, resolve, reject } = deferred<Answer>();
     this.answer = promise;
     this.#resolve = resolve;
