@@ -1,27 +1,25 @@
 /**
- * Whether the peer of one connection has shown that it knows the broker's secret: the challenge it was given, what each
- * frame proves, and how often it failed. Knows no command but by name; the proofs are `auth.ts`'.
+ * Whether the peer of one connection has been let in by its gate: the challenge it was given, and how often it failed. Knows
+ * no command but by name, and nothing of what gates want.
  */
 import type { CommandName } from "../protocol/commands.ts";
 import { authFailuresMax } from "../protocol/limits.ts";
-import type { SecretAuthentication } from "./auth.ts";
+import type { Gate, Shown } from "./gate.ts";
 
 export class Admission {
-  readonly #authentication: SecretAuthentication | undefined;
-  #isAuthenticated: boolean;
+  readonly #gate: Gate;
+  #isIn = false;
   #failures = 0;
   /** The challenge that was given and not answered yet. */
   #nonce: string | undefined;
 
-  /** @param authentication undefined where no secret is asked for */
-  constructor(authentication: SecretAuthentication | undefined) {
-    this.#authentication = authentication;
-    this.#isAuthenticated = authentication === undefined;
+  constructor(gate: Gate) {
+    this.#gate = gate;
   }
 
-  /** Whether what `frame` says may be done: its peer, or the frame itself, has proved to know the secret. */
+  /** Whether what `frame` says may be done: its peer has been let in, or the frame proves itself. */
   admits(frame: Uint8Array): boolean {
-    return this.#isAuthenticated || (this.#authentication?.isSealed(frame) ?? true);
+    return this.#isIn || this.#gate.admits(frame);
   }
 
   /** Remembers the nonce of the one outstanding challenge. */
@@ -29,15 +27,14 @@ export class Admission {
     this.#nonce = nonce;
   }
 
-  /** The outstanding nonce, which serves once. */
-  takeNonce(): string | undefined {
+  /** Lets the peer in by what its `hello` shows, and returns what we prove in turn. A nonce serves once.
+   *  @throws {EphemeralError} `auth_failed` */
+  enter(shown: Shown): string | undefined {
     const nonce = this.#nonce;
     this.#nonce = undefined;
-    return nonce;
-  }
-
-  authenticated(): void {
-    this.#isAuthenticated = true;
+    const proof = this.#gate.enter(shown, nonce);
+    this.#isIn = true;
+    return proof;
   }
 
   /** Counts a failure. True when it is one too many: a greeting has one chance. */

@@ -4,6 +4,7 @@
  * it costs every start 2 ms.
  */
 import { EphemeralError } from "../protocol/errors.ts";
+import type { Gate, Shown } from "./gate.ts";
 import { randomHex } from "./random-hex.ts";
 
 const nonceBytes = 16;
@@ -12,7 +13,8 @@ const macHexLength = 64;
 const macEnd = Buffer.from('"}');
 const closingBrace = Buffer.from("}");
 
-export class SecretAuthentication {
+/** The gate of the pipe where there is a secret. */
+export class SecretAuthentication implements Gate {
   readonly #secret: string;
   /** The address as clients dial it: a proof made for another door is worth nothing here. */
   readonly #endpoint: string;
@@ -24,7 +26,7 @@ export class SecretAuthentication {
 
   /** Whether `frame`, the bytes of one JSON line, ends in `,"hmac":"<hex>"}` with the right HMAC-SHA256 of the line without
    *  that member. */
-  isSealed(frame: Uint8Array): boolean {
+  admits(frame: Uint8Array): boolean {
     const line = Buffer.from(frame.buffer, frame.byteOffset, frame.byteLength);
     const start = line.length - macEnd.length - macHexLength - macStart.length;
     if (start < 1 || !line.subarray(start, start + macStart.length).equals(macStart)) return false;
@@ -39,7 +41,7 @@ export class SecretAuthentication {
 
   /** Checks the client's answer to `serverNonce` and returns the broker's own proof.
    *  @throws {EphemeralError} `auth_failed` */
-  prove(serverNonce: string | undefined, auth: { readonly nonce: string; readonly proof: string } | undefined): string {
+  enter({ auth }: Shown, serverNonce: string | undefined): string {
     if (serverNonce === undefined || auth === undefined) {
       throw authFailed("this broker has a secret: ask for a challenge and answer it in hello");
     }

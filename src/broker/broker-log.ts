@@ -30,12 +30,13 @@ export class BrokerLog {
     this.#log = options.config.log;
   }
 
-  started(pipe: string): void {
+  started(pipe: string, url: string | undefined): void {
     const log = this.#log;
     if (log === undefined) return;
     const { about, clock, config } = this.#options;
     const { version, epoch } = about;
-    log.info("broker started", { pipe, version, epoch, pid: process.pid, authenticates: config.secret !== undefined });
+    const authenticates = config.secret !== undefined;
+    log.info("broker started", { pipe, url, version, epoch, pid: process.pid, authenticates });
     if (config.heartbeatMs === undefined) return;
     const read = (): Promise<LogFields> => this.#read();
     this.#stopHeartbeat = startHeartbeat({ clock, log, everyMs: config.heartbeatMs, read });

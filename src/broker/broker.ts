@@ -1,5 +1,5 @@
 /**
- * The broker with its door, a unix socket in a directory of its own, and its life: running → draining → stopped.
+ * The broker with its doors, a unix socket in a directory of its own and a web door where one is wanted, and its life: running → draining → stopped.
  * Knows nothing of argv, of the environment or of the command that runs beside it.
  */
 import { type Clock, systemClock } from "../engine/clock.ts";
@@ -11,10 +11,16 @@ import type { EndReason } from "./lifetime.ts";
 import { listenOnPipe } from "./pipe-listener.ts";
 import { randomHex } from "./random-hex.ts";
 import { claimRunDirectory, sweepRunDirectories } from "./run-directory.ts";
+import type { WebDoor, WebDoorOptions } from "./web/web-listener.ts";
+import type { WebConfig } from "./web-config.ts";
 
 export interface RunningBroker {
   /** Path of the unix socket, ready to be dialled. */
   readonly pipe: string;
+  /** Where the web door is dialled; undefined where there is none. */
+  readonly url: string | undefined;
+  /** What a client shows there in `hello.token`; undefined where a secret, or nothing, is asked for. */
+  readonly token: string | undefined;
   /** The private directory that holds the socket; removed by `stop`. */
   readonly directory: string;
   /** The descriptor that holds the claim on the directory: a process that inherits it holds it beyond our death. */
@@ -41,10 +47,16 @@ export interface StartParts {
 
 const collectNow = (): void => Bun.gc(true);
 
+/** Most brokers have no web door, and start sooner for not loading it. */
+async function openWeb(web: WebConfig, parts: Omit<WebDoorOptions, "web">): Promise<WebDoor> {
+  const { openWebDoor } = await import("./web/web-listener.ts");
+  return openWebDoor({ web, ...parts });
+}
+
 /** Starts a broker on a private unix socket of its own.
  *  @throws {EphemeralError} `forbidden` when the run directory is not ours alone, `unavailable` when it cannot be had, with
  *  `NameTaken` as details when another broker has it,
- *  `bad_command` when the socket's path is too long */
+ *  `bad_command` when the socket's path is too long; `unavailable` and `forbidden` for a port that cannot be had, too */
 export async function startBroker(
   config: BrokerConfig,
   { clock = systemClock, collect = collectNow, endOfRun }: StartParts = {},
@@ -61,20 +73,30 @@ export async function startBroker(
   });
 
   const brokerLog = new BrokerLog({ config, clock, ...core });
-  brokerLog.started(pipe);
+  const stop = async (): Promise<void> => {
+    const stopped = core.stop();
+    listener.stop();
+    await Promise.all([stopped, web?.stop()]);
+    directory.release();
+    await brokerLog.stopped();
+  };
+  let web: WebDoor | undefined;
+  try {
+    web = config.web && (await openWeb(config.web, { config, core, clock }));
+  } catch (error) {
+    await stop();
+    throw error;
+  }
+  brokerLog.started(pipe, web?.url);
 
   return {
     pipe,
+    url: web?.url,
+    token: web?.token,
     directory: directory.path,
     claim: directory.claim,
     endAsked: core.lifetime.endAsked,
     drain: (graceMs) => core.lifetime.drain(graceMs),
-    async stop() {
-      const stopped = core.stop();
-      listener.stop();
-      await stopped;
-      directory.release();
-      await brokerLog.stopped();
-    },
+    stop,
   };
 }

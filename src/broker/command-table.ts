@@ -1,5 +1,4 @@
 /** Every command's row, gathered from the handlers. A command without one is a compile error here. */
-import type { SecretAuthentication } from "./auth.ts";
 import type { CompressionCounts } from "./compression-counts.ts";
 import type { CommandTable } from "./dispatcher.ts";
 import type { EndOfRun } from "./end-of-run.ts";
@@ -20,8 +19,6 @@ import type { Lifetime } from "./lifetime.ts";
 /** What handlers need of the broker. */
 export interface CommandParts extends AdminParts {
   readonly compression: CompressionCounts;
-  /** Undefined where no secret is asked for. */
-  readonly authentication: SecretAuthentication | undefined;
   readonly lifetime: Lifetime;
   /** Undefined where nothing is run at the end. */
   readonly endOfRun: EndOfRun | undefined;

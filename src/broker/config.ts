@@ -6,6 +6,7 @@ import { EphemeralError } from "../protocol/errors.ts";
 import { assertLimits, defaultLimits, type Limits } from "../protocol/limits.ts";
 import { brokerNameForm, isBrokerName } from "./broker-name.ts";
 import type { Log } from "./log.ts";
+import { type WebConfig, type WebOptions, webConfig } from "./web-config.ts";
 
 export interface BrokerConfig {
   /** Folder that holds the run directories of this user; made private when missing. */
@@ -25,12 +26,15 @@ export interface BrokerConfig {
   readonly limits: Limits;
   /** Told what happens. Undefined: nothing is told, but for a bug of ours, which goes to stderr. */
   readonly log: Log | undefined;
+  /** How clients come in by WebSocket; undefined: they do not. */
+  readonly web: WebConfig | undefined;
   /** How often the log is told that the broker lives, and how it is; undefined for never. */
   readonly heartbeatMs: number | undefined;
 }
 
 /** What may be left out, limits one by one too. */
-export type BrokerOptions = Partial<Omit<BrokerConfig, "limits">> & { readonly limits?: Partial<Limits> };
+export type BrokerOptions = Partial<Omit<BrokerConfig, "limits" | "web">> &
+  WebOptions & { readonly limits?: Partial<Limits> };
 
 /** 30 minutes, as the seed had it. */
 export const defaultTtlMs = 30 * 60 * 1000;
@@ -76,6 +80,7 @@ export function brokerConfig(options: BrokerOptions & { readonly runRoot: string
     refreshTtlOnGet: options.refreshTtlOnGet ?? false,
     limits,
     log: options.log,
+    web: webConfig(options, options.secret),
     heartbeatMs: options.heartbeatMs,
   });
 }

@@ -4,72 +4,86 @@
  */
 import type { CancelAlarm, Clock } from "../engine/clock.ts";
 import type { Codec } from "../protocol/codec.ts";
-import type { Command, CommandName } from "../protocol/commands.ts";
+import type { CommandName } from "../protocol/commands.ts";
 import { closeCodes } from "../protocol/errors.ts";
-import { badFramesInARowMax, type Limits } from "../protocol/limits.ts";
-import { parseCommand, readCommandId } from "../protocol/parse.ts";
+import type { Limits } from "../protocol/limits.ts";
+import { parseCommand } from "../protocol/parse.ts";
 import type { Push } from "../protocol/pushes.ts";
 import { Admission } from "./admission.ts";
-import type { SecretAuthentication } from "./auth.ts";
+import { CommandReader } from "./command-reader.ts";
 import { CommandsInFlight } from "./commands-in-flight.ts";
 import type { Dispatcher } from "./dispatcher.ts";
+import type { Doorkeeper } from "./doorkeeper.ts";
+import type { Gate } from "./gate.ts";
 import { Inbox } from "./inbox.ts";
-import { Invocation } from "./invocation.ts";
 import type { Log } from "./log.ts";
 import { Outbox } from "./outbox.ts";
 import type { PushStream } from "./push-stream.ts";
 import type { Session } from "./session.ts";
 import type { Carrier } from "./sessions.ts";
-import type { Socket } from "./socket.ts";
+import type { Closing, Socket } from "./socket.ts";
 import { type StreamOptions, Streams } from "./streams.ts";
 import type { Tally } from "./tally.ts";
 import type { Turns } from "./turns.ts";
+import type { Wire } from "./wire.ts";
 
 /** What a connection is handed by the broker. */
 export interface ConnectionParts {
   readonly limits: Limits;
   readonly clock: Clock;
   readonly turns: Turns;
-  /** The first byte of a connection chooses between them. */
-  readonly codecs: { readonly json: Codec; readonly msgpack: Codec };
   readonly dispatcher: Dispatcher;
-  /** Undefined where no secret is asked for. */
-  readonly authentication: SecretAuthentication | undefined;
   readonly log: Log | undefined;
   /** Told once that the connection is gone. What its session held is free, or lingers, when this returns. */
   readonly disconnected: (connection: Connection) => void;
 }
 
+/** How long clients are told to stay away from a broker that ends: whatever starts it again takes a moment. */
+const comeBackMs = 1000;
+
+/** Who is at the other end, and how it is spoken to. */
+export interface ConnectionPeer {
+  readonly socket: Socket;
+  readonly session: Session;
+  readonly wire: Wire;
+  readonly gate: Gate;
+  readonly doorkeeper?: Doorkeeper;
+}
+
 export class Connection implements Carrier {
   /** Whether what this peer says may be done. */
   readonly admission: Admission;
+  /** Undefined for a door that keeps no watch. */
+  readonly doorkeeper: Doorkeeper | undefined;
   readonly openedAtMs: number;
   /** Why we close or have closed it; undefined when the peer does. */
-  closing: { readonly code: number; readonly reason: string } | undefined;
+  closing: Closing | undefined;
   #session: Session;
   readonly #parts: ConnectionParts;
+  readonly #wire: Wire;
   readonly #socket: Socket;
   readonly #outbox: Outbox;
   readonly #inbox: Inbox;
   readonly #commands: CommandsInFlight;
+  readonly #reader: CommandReader;
   #streams: Streams | undefined;
   #state: "open" | "paused" | "closing" | "closed" = "open";
   #cancelStallAlarm: CancelAlarm | undefined;
   #receivedBytes = 0;
-  #commandsRead = 0;
-  #hasWorked = false;
   #hasPeerEnded = false;
-  #badFramesInARow = 0;
 
-  constructor(parts: ConnectionParts, peer: { readonly socket: Socket; readonly session: Session }) {
+  constructor(parts: ConnectionParts, peer: ConnectionPeer) {
     this.#parts = parts;
+    this.#wire = peer.wire;
+    this.doorkeeper = peer.doorkeeper;
     this.#socket = peer.socket;
     this.#session = peer.session;
     this.#outbox = new Outbox(peer.socket);
     this.#inbox = this.#openInbox();
-    this.admission = new Admission(parts.authentication);
+    this.admission = new Admission(peer.gate);
     this.openedAtMs = parts.clock.nowMs();
     this.#commands = this.#openCommands();
+    this.#reader = new CommandReader(this, { commands: this.#commands, limits: parts.limits });
   }
 
   #openStreams(): Streams {
@@ -85,13 +99,13 @@ export class Connection implements Carrier {
   }
 
   #openInbox(): Inbox {
-    const { limits, dispatcher } = this.#parts;
+    const { turns, dispatcher } = this.#parts;
     return new Inbox({
-      frameBytesMax: limits.frameBytesMax,
-      turns: this.#parts.turns,
+      decoder: this.#wire.decoder,
+      turns,
       socket: this.#socket,
       isStopped: () => this.#state !== "open",
-      frame: (frame) => this.#receiveFrame(frame),
+      frame: (frame) => this.#reader.read(frame),
       goOn: () => this.#commands.goOn(),
       workedOff: () => this.#endWithPeer(),
       failed: (error) => {
@@ -123,7 +137,11 @@ export class Connection implements Carrier {
   }
 
   get tally(): Tally {
-    return { commands: this.#commandsRead, receivedBytes: this.#receivedBytes, sentBytes: this.#outbox.sentBytes };
+    return {
+      commands: this.#reader.commandsRead,
+      receivedBytes: this.#receivedBytes,
+      sentBytes: this.#outbox.sentBytes,
+    };
   }
 
   get session(): Session {
@@ -140,15 +158,14 @@ export class Connection implements Carrier {
     this.close(closeCodes.kicked, "taken over by another connection");
   }
 
-  /** What this connection speaks. Nothing is said before its first byte has chosen. */
+  /** What this connection speaks. */
   get codec(): Codec {
-    const { json, msgpack } = this.#parts.codecs;
-    return this.#inbox.framing === "prefixed" ? msgpack : json;
+    return this.#wire.codec;
   }
 
   /** Whether any command but `hello` and `challenge` has come. */
   get hasWorked(): boolean {
-    return this.#hasWorked;
+    return this.#reader.hasWorked;
   }
 
   /** Takes what the socket brought. Nothing in it can do more than end this connection. */
@@ -193,8 +210,20 @@ export class Connection implements Carrier {
   close(code: number, reason: string): void {
     if (this.#state === "closing" || this.#state === "closed") return;
     this.closing = { code, reason };
-    if (!this.session.isAnonymous || this.#streams !== undefined) this.push({ push: "closing", code, reason });
+    if (!this.session.isAnonymous || this.#streams !== undefined) this.push(this.#farewell(code, reason));
     this.#finish();
+  }
+
+  /** A pipe's client finds out by itself whether there is a broker again, and that costs nothing. */
+  #farewell(code: number, reason: string): Push {
+    const waits = code === closeCodes.shutdown && this.doorkeeper !== undefined;
+    return { push: "closing", code, reason, ...(waits ? { retryAfterMs: comeBackMs } : {}) };
+  }
+
+  /** Closes without waiting for a peer that may be gone: what its socket does not take now is lost. */
+  cut(code: number, reason: string): void {
+    this.close(code, reason);
+    if (this.#state === "closing") this.#end();
   }
 
   /** Begins nothing more, and ends once what was said has left. */
@@ -221,36 +250,6 @@ export class Connection implements Carrier {
     return this.#commands.cancel(target);
   }
 
-  #receiveFrame(frame: Uint8Array): void {
-    try {
-      const message = this.codec.decode(frame);
-      this.#badFramesInARow = 0;
-      this.#receiveMessage(message, frame);
-    } catch (error) {
-      this.#commands.refuse(error, undefined);
-      if (++this.#badFramesInARow >= badFramesInARowMax) {
-        this.close(closeCodes.badRequest, `${badFramesInARowMax} frames in a row could not be read`);
-      }
-    }
-  }
-
-  #receiveMessage(message: Record<string, unknown>, frame: Uint8Array): void {
-    const id = readCommandId(message);
-    let command: Command;
-    try {
-      command = parseCommand(message, this.#parts.limits);
-    } catch (error) {
-      this.#commands.refuse(error, id);
-      return;
-    }
-    this.#commandsRead++;
-    if (!this.#hasWorked && command.action !== "hello" && command.action !== "challenge") {
-      this.#hasWorked = true;
-      this.session.confirmSecret();
-    }
-    this.#commands.run(command, { invocation: new Invocation(this, this.admission.admits(frame)), frame });
-  }
-
   #answer(id: number | undefined, reply: object): void {
     if (this.#state === "closed") return;
     this.#outbox.enqueue(this.codec.encodeReply(id, reply));
@@ -264,6 +263,7 @@ export class Connection implements Carrier {
   }
 
   #authFailed(action: CommandName): void {
+    this.doorkeeper?.authFailed();
     if (this.admission.failed(action)) this.close(closeCodes.authFailed, "authentication failed");
   }
 
@@ -294,7 +294,7 @@ export class Connection implements Carrier {
   }
 
   #end(): void {
-    this.#socket.end();
+    this.#socket.end(this.closing);
     this.disconnected();
   }
 }

@@ -4,15 +4,19 @@
 import { closeCodes, EphemeralError } from "../protocol/errors.ts";
 import type { Collector } from "./collector.ts";
 import { Connection, type ConnectionParts } from "./connection.ts";
+import type { Peer } from "./doorkeeper.ts";
+import type { Gate } from "./gate.ts";
 import type { Hub } from "./hub.ts";
 import type { Log } from "./log.ts";
-import type { Door } from "./session.ts";
 import type { Sessions } from "./sessions.ts";
 import type { Socket } from "./socket.ts";
 import { addTallies, emptyTally, type Tally } from "./tally.ts";
 import type { Watches } from "./watches.ts";
+import { PipeWire, type Wire } from "./wire.ts";
 
 export type ConnectionsParts = Omit<ConnectionParts, "disconnected"> & {
+  /** That of the pipe. */
+  readonly gate: Gate;
   readonly sessions: Sessions;
   readonly watches: Watches;
   readonly hub: Hub;
@@ -23,6 +27,8 @@ export type ConnectionsParts = Omit<ConnectionParts, "disconnected"> & {
 
 export class Connections {
   readonly #parts: ConnectionsParts;
+  /** The same for all of them. */
+  readonly #connectionParts: ConnectionParts;
   readonly #open = new Set<Connection>();
   #tallyOfClosed = emptyTally;
   #openedCount = 0;
@@ -30,10 +36,15 @@ export class Connections {
 
   constructor(parts: ConnectionsParts) {
     this.#parts = parts;
+    this.#connectionParts = { ...parts, disconnected: (closed) => this.#disconnected(closed) };
   }
 
   get size(): number {
     return this.#open.size;
+  }
+
+  get isFull(): boolean {
+    return this.#open.size >= this.#parts.limits.connectionsMax;
   }
 
   /** Commands that are not answered yet. */
@@ -61,17 +72,15 @@ export class Connections {
 
   /** The connection of a peer that has dialled, with a session of its own; undefined when there are too many, which the
    *  peer is told. */
-  open(socket: Socket, peer: { readonly door: Door; readonly pid: number | undefined }): Connection | undefined {
-    const { limits, sessions, log } = this.#parts;
-    if (this.#open.size >= limits.connectionsMax) {
-      this.#refuse(socket, peer.pid);
+  open(socket: Socket, peer: Peer): Connection | undefined {
+    const { limits, sessions, log, gate } = this.#parts;
+    const wire = peer.wire ?? new PipeWire(limits.frameBytesMax);
+    if (this.isFull) {
+      this.#refuse(socket, { wire, pid: peer.pid });
       return undefined;
     }
     const session = sessions.begin(peer);
-    const connection = new Connection(
-      { ...this.#parts, disconnected: (closed) => this.#disconnected(closed) },
-      { socket, session },
-    );
+    const connection = new Connection(this.#connectionParts, { gate, ...peer, socket, session, wire });
     this.#open.add(connection);
     this.#openedCount++;
     sessions.carry(session, connection);
@@ -84,13 +93,13 @@ export class Connections {
     for (const connection of [...this.#open]) connection.close(code, reason);
   }
 
-  #refuse(socket: Socket, pid: number | undefined): void {
-    const { codecs, dispatcher, log } = this.#parts;
+  #refuse(socket: Socket, { wire, pid }: { readonly wire: Wire; readonly pid: number | undefined }): void {
+    const { dispatcher, log } = this.#parts;
     const open = this.#open.size;
-    const error = new EphemeralError("too_many_connections", `Cannot connect: ${open} connections are open, the limit`);
+    const error = tooManyConnections(open);
     this.#refusedCount++;
     log?.warning("connection refused", { pid, open });
-    socket.write(Buffer.from(codecs.json.encode(dispatcher.refusal(error, { id: undefined }))));
+    socket.write(Buffer.from(wire.codec.encode(dispatcher.refusal(error, { id: undefined }))));
   }
 
   #disconnected(connection: Connection): void {
@@ -103,6 +112,10 @@ export class Connections {
     this.#parts.sessions.disconnected(connection.session, connection);
     this.#parts.countChanged(this.#open.size);
   }
+}
+
+export function tooManyConnections(open: number): EphemeralError {
+  return new EphemeralError("too_many_connections", `Cannot connect: ${open} connections are open, the limit`);
 }
 
 /** What we closed because of what its peer did, or did not do, stands out. A connection of one request, as the seed's

@@ -5,9 +5,7 @@
  */
 import { type Clock, elapsedMs } from "../engine/clock.ts";
 import { MemoryEngine } from "../engine/memory/memory-engine.ts";
-import { fromMessagePack, msgpackCodec } from "../msgpack/codec.ts";
 import { closeCodes } from "../protocol/errors.ts";
-import { jsonCodec } from "../protocol/json.ts";
 import { SecretAuthentication } from "./auth.ts";
 import { Collector } from "./collector.ts";
 import { type CommandParts, commandTable } from "./command-table.ts";
@@ -16,6 +14,7 @@ import { Connections } from "./connections.ts";
 import { DirectPushes } from "./direct-pushes.ts";
 import { Dispatcher } from "./dispatcher.ts";
 import type { EndOfRun } from "./end-of-run.ts";
+import { openGate } from "./gate.ts";
 import { Hub } from "./hub.ts";
 import { Lifetime } from "./lifetime.ts";
 import { randomHex } from "./random-hex.ts";
@@ -50,7 +49,6 @@ export interface BrokerCore {
 }
 
 const epochBytes = 8;
-const codecs = { json: jsonCodec(fromMessagePack), msgpack: msgpackCodec };
 
 export function assembleBroker(options: CoreOptions): BrokerCore {
   const { config, endpoint, clock, collect, draining, endOfRun } = options;
@@ -68,9 +66,9 @@ export function assembleBroker(options: CoreOptions): BrokerCore {
   const pushes = new DirectPushes(sessions);
   const requests = new Requests({ waits: engine.waits, limits, pushes, nowMs: clock.nowMs() });
   const watches = new Watches({ engine, limits });
-  const authentication = secret === undefined ? undefined : new SecretAuthentication({ secret, endpoint });
+  const gate = secret === undefined ? openGate : new SecretAuthentication({ secret, endpoint });
 
-  const shared = { clock, sessions, watches, hub, authentication };
+  const shared = { clock, sessions, watches, hub };
   const parts: CommandParts = {
     ...shared,
     pushes,
@@ -92,7 +90,16 @@ export function assembleBroker(options: CoreOptions): BrokerCore {
   const countChanged = (open: number): void => lifetime.connectionsOpen(open);
   const turns = new Turns({ elapsedMs, defer: setImmediate });
   const collector = new Collector({ clock, collect });
-  const connections = new Connections({ ...shared, turns, collector, limits, codecs, dispatcher, log, countChanged });
+  const connections = new Connections({
+    ...shared,
+    turns,
+    collector,
+    limits,
+    gate,
+    dispatcher,
+    log,
+    countChanged,
+  });
   return {
     engine,
     lifetime,

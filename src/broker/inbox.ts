@@ -3,12 +3,12 @@
  * rest, and lets the kernel bring no more meanwhile. Going on ends with the connection's turn, or when its owner stops it.
  * Knows nothing of what stands in a frame.
  */
-import { DetectingDecoder, type Framing } from "../protocol/detecting-decoder.ts";
+import type { FrameDecoder } from "../protocol/frame.ts";
 import type { Socket } from "./socket.ts";
 import type { Turns } from "./turns.ts";
 
 export interface InboxOptions {
-  readonly frameBytesMax: number;
+  readonly decoder: FrameDecoder;
   readonly turns: Turns;
   readonly socket: Pick<Socket, "pause" | "resume">;
   /** Whether nothing more is to be begun, until `goOn` is called. */
@@ -25,18 +25,12 @@ export interface InboxOptions {
 
 export class Inbox {
   readonly #options: InboxOptions;
-  readonly #decoder: DetectingDecoder;
   /** What came while nothing could be begun, or behind the frame that was the last of a turn. */
   #held: Uint8Array[] = [];
   #state: "open" | "waiting for a turn" | "closed" = "open";
 
   constructor(options: InboxOptions) {
     this.#options = options;
-    this.#decoder = new DetectingDecoder(options.frameBytesMax);
-  }
-
-  get framing(): Framing {
-    return this.#decoder.framing;
   }
 
   /** Whether one more frame, or one more command, may be begun. At the end of a turn it may not, and we stand in line for
@@ -101,7 +95,7 @@ export class Inbox {
       return;
     }
     try {
-      const taken = this.#decoder.push(chunk, this.#takeFrame);
+      const taken = this.#options.decoder.push(chunk, this.#takeFrame);
       if (taken < chunk.length) this.#keep(chunk.slice(taken));
     } catch (error) {
       this.#options.failed(error);

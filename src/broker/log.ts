@@ -26,6 +26,7 @@ export type LogEvent =
   | "command waits"
   | "command done"
   | "command refused"
+  | "request answered"
   | "authentication failed"
   | "reader is behind"
   | "internal error"

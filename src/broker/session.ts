@@ -8,7 +8,7 @@ import { randomHex } from "./random-hex.ts";
 import type { SessionState } from "./session-state.ts";
 
 /** Where a session came in. It can be resumed only through the same door. */
-export type Door = "pipe";
+export type Door = "pipe" | "web";
 
 /** What a client says of itself in `hello`. */
 export interface Introduction {

@@ -1,5 +1,5 @@
 /**
- * The MessagePack codec: one map a frame behind a u32 big-endian length. Frames are looked over before they are decoded;
+ * The MessagePack codecs: one map a frame, on the pipe behind a u32 big-endian length, on a WebSocket behind the map before. Frames are looked over before they are decoded;
  * values the broker keeps stay the bytes they came as, from the frame they came in to the frame they leave in.
  */
 import { Encoder } from "@msgpack/msgpack";
@@ -14,15 +14,22 @@ const encoder = new Encoder({ ignoreUndefined: true });
 /** A frame's length stands before its map. */
 export const prefixBytes = 4;
 
-/** The codec of MessagePack connections. Values that were kept as JSON text are transcoded as they leave. */
-export const msgpackCodec: Codec = {
-  name: "msgpack",
-  decode: decodeMessagePack,
-  encode: (message) => frameOf(Object.entries(message)),
-  encodeReply: (id, reply) =>
-    frameOf([...(id === undefined ? [] : [["id", id] as const]), ["ok", true], ...Object.entries(reply)]),
-  keep: (value) => (typeof value === "number" ? JSON.stringify(value) : encoder.encode(value)),
-};
+/** The codec of MessagePack on the pipe. Values that were kept as JSON text are transcoded as they leave. */
+export const msgpackCodec = codecOf(frameOf);
+
+/** The same on a WebSocket: a map tells its own length. */
+export const bareMsgpackCodec = codecOf((members) => joined(mapParts(members)));
+
+function codecOf(frameOf: (members: readonly Member[]) => Uint8Array): Codec {
+  return {
+    name: "msgpack",
+    decode: decodeMessagePack,
+    encode: (message) => frameOf(Object.entries(message)),
+    encodeReply: (id, reply) =>
+      frameOf([...(id === undefined ? [] : [["id", id] as const]), ["ok", true], ...Object.entries(reply)]),
+    keep: (value) => (typeof value === "number" ? JSON.stringify(value) : encoder.encode(value)),
+  };
+}
 
 /** A value as MessagePack.
  *  @throws {EphemeralError} `bad_command` for an object that would make a map no decoder takes */

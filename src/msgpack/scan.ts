@@ -50,6 +50,12 @@ class Scanner {
   #depth = 0;
 
   scan(frame: Uint8Array): void {
+    this.skipMap(frame);
+    if (this.#left > 0) throw invalidMessagePack(`${this.#left} bytes follow the map`);
+  }
+
+  /** Reads past the map at the beginning and returns its bytes' number. */
+  skipMap(frame: Uint8Array): number {
     this.#view = new DataView(frame.buffer, frame.byteOffset, frame.byteLength);
     this.#at = 0;
     this.#depth = 0;
@@ -57,7 +63,7 @@ class Scanner {
     if (!((first & 0xf0) === 0x80 || first === 0xde || first === 0xdf)) throw invalidMessagePack("it is no map");
     do this.#item();
     while (this.#depth > 0);
-    if (this.#left > 0) throw invalidMessagePack(`${this.#left} bytes follow the map`);
+    return this.#at;
   }
 
   get #left(): number {
@@ -170,6 +176,15 @@ const scanner = new Scanner();
  *  @throws {EphemeralError} `invalid_json` saying which */
 export function scanMessagePack(frame: Uint8Array): void {
   scanner.scan(frame);
+}
+
+/** How many bytes the map at the beginning of `bytes` has; undefined when none stands there that `scanMessagePack` passes. */
+export function leadingMapBytes(bytes: Uint8Array): number | undefined {
+  try {
+    return scanner.skipMap(bytes);
+  } catch {
+    return undefined;
+  }
 }
 
 export function invalidMessagePack(actual: string): EphemeralError {

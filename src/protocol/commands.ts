@@ -114,8 +114,10 @@ export interface HelloReply {
   /** Everything the session holds, so that a client can let go of what it does not know of. */
   readonly holds: readonly Hold[];
   readonly broker: { readonly version: string; readonly epoch: string; readonly startedAtMs: number };
-  readonly limits: Limits;
+  /** On a WebSocket: how often we push `ping`, and how long we wait for `pong`. */
   readonly pingIntervalMs?: number | undefined;
+  readonly pongTimeoutMs?: number | undefined;
+  readonly limits: Limits;
   /** The broker's half of the mutual proof, when the client proved itself with `auth`. */
   readonly auth?: { readonly proof: string } | undefined;
 }
@@ -254,6 +256,7 @@ export interface CommandMap extends PoolCommands, SharingCommands, RequestComman
       readonly client?: { readonly name: string; readonly version: string } | undefined;
       readonly label?: string | undefined;
       readonly auth?: { readonly nonce: string; readonly proof: string } | undefined;
+      /** What lets a WebSocket in, where there is no secret. */
       readonly token?: string | undefined;
       /** How long the session outlives its connection; 0 frees what it holds in the same turn. */
       readonly lingerMs?: number | undefined;

@@ -65,6 +65,14 @@ export const defaultLimits = {
   serialsRemembered: 1024,
   /** How long a connection's unsent replies may exceed `outboxBytesMax` before it is closed as slow. */
   stallMs: 10_000,
+  /** A WebSocket: how long it may take to say `hello`, and the bytes of one frame until then. */
+  helloTimeoutMs: 10_000,
+  helloBytesMax: 16 * KiB,
+  /** How often a WebSocket is pinged, and how long its client may take to answer. */
+  pingIntervalMs: 25_000,
+  pongTimeoutMs: 8_000,
+  /** Wrong tokens and proofs from one address within a minute before the web door refuses to listen to it. */
+  authFailuresPerMinuteMax: 10,
   /** The longest time to live anything can be given: 30 days. */
   ttlMsMax: 30 * 24 * 60 * 60 * 1000,
   /** How long, and for how many keys, `expired` is answered before `not_found`. */
@@ -74,6 +82,8 @@ export const defaultLimits = {
 
 export type Limits = { readonly [Name in keyof typeof defaultLimits]: number };
 
+/** How long a session outlives its connection unless its client says so. A page that changes networks is back within. */
+export const defaultLingerMs = { pipe: 0, web: 5000 } as const;
 /** Frames in a row that cannot be read before the connection is closed. */
 export const badFramesInARowMax = 3;
 /** Wrong per-message proofs on one connection before it is closed. */

@@ -170,6 +170,7 @@ function parseHello(fields: Fields, limits: Limits): Request<"hello"> {
     client: readClient(fields.client),
     label: readOptionalString(fields, "label")?.slice(0, labelCharactersMax),
     auth: readAuth(fields.auth),
+    token: readOptionalString(fields, "token"),
     lingerMs: readOptionalInteger(fields, "lingerMs", 0, limits.lingerMsMax),
     session: readSession(fields.session),
   };

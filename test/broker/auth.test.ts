@@ -214,12 +214,32 @@ describe("challenge and hello", () => {
   });
 });
 
-describe("Admission.takeNonce()", () => {
-  test("gives the newest nonce once", () => {
-    const admission = new Admission(undefined);
-    expect(admission.takeNonce()).toBeUndefined();
+describe("Admission.enter()", () => {
+  test("shows its gate the newest nonce, once", () => {
+    const nonces: (string | undefined)[] = [];
+    const admission = new Admission({ admits: () => false, enter: (_shown, nonce) => void nonces.push(nonce) });
+    const enter = (): string | undefined => admission.enter({});
+    enter();
     admission.challenge("first");
     admission.challenge("second");
-    expect([admission.takeNonce(), admission.takeNonce()]).toEqual(["second", undefined]);
+    enter();
+    enter();
+    expect(nonces).toEqual([undefined, "second", undefined]);
+  });
+
+  test("lets its peer in for good only when its gate does", () => {
+    let isRight = false;
+    const admission = new Admission({
+      admits: () => false,
+      enter: () => {
+        if (!isRight) throw new Error("wrong");
+        return undefined;
+      },
+    });
+    expect(() => admission.enter({})).toThrow("wrong");
+    expect(admission.admits(Buffer.of())).toBe(false);
+    isRight = true;
+    admission.enter({});
+    expect(admission.admits(Buffer.of())).toBe(true);
   });
 });

@@ -10,6 +10,7 @@ import { defaultLimits, type Limits } from "../../src/protocol/limits.ts";
 import { type LineClient, lineClient, testBroker } from "../support/broker.ts";
 import { rawClient } from "../support/raw-client.ts";
 import { recordedLog } from "../support/recorded-log.ts";
+import { webSocketClient } from "../support/web-socket.ts";
 
 type Answer = Record<string, unknown>;
 
@@ -22,7 +23,10 @@ interface Outcome {
 interface Case {
   /** Small, so that it is soon reached. */
   readonly limits: Partial<Limits>;
-  readonly reach: (client: LineClient, pipe: string) => Promise<Outcome>;
+  /** `url` is that of a web door without authentication. */
+  readonly reach: (client: LineClient, pipe: string, url: string) => Promise<Outcome>;
+  /** Given where clients have to show a token. */
+  readonly token?: string;
 }
 
 const ttl = 60_000;
@@ -222,6 +226,47 @@ const cases: Readonly<Record<keyof Limits, Case>> = {
     limits: { historyBytesMax: 1024, outboxBytesMax: 2 * 1024 * 1024 + 2048, stallMs: 50 },
     reach: (client, pipe) => unread(client, pipe, 50),
   },
+  helloTimeoutMs: {
+    limits: { helloTimeoutMs: 50 },
+    reach: (_client, _pipe, url) => closedInTheEnd(url, { isGreeted: false }),
+  },
+  helloBytesMax: {
+    limits: { helloBytesMax: 100 },
+    async reach(_client, _pipe, url) {
+      const greeting = (bytes: number): string => JSON.stringify({ action: "hello", protocol: 1 }).padEnd(bytes);
+      using within = await webSocketClient(url);
+      using past = await webSocketClient(url);
+      within.send(greeting(100));
+      past.send(greeting(101));
+      const answers = { within: await within.next(), past: await past.next() };
+      within.send(JSON.stringify({ action: "ping" }).padEnd(2000));
+      expect(await within.next()).toMatchObject({ pong: expect.any(Number) });
+      await past.closed;
+      return answers;
+    },
+  },
+  pingIntervalMs: {
+    limits: { pingIntervalMs: 20, pongTimeoutMs: 60_000 },
+    async reach(_client, _pipe, url) {
+      using client = await webSocketClient(url);
+      const within = await client.ask({ action: "hello", protocol: 1 });
+      return { within, past: await client.next() };
+    },
+  },
+  pongTimeoutMs: {
+    limits: { pingIntervalMs: 20, pongTimeoutMs: 50 },
+    reach: (_client, _pipe, url) => closedInTheEnd(url, { isGreeted: true }),
+  },
+  authFailuresPerMinuteMax: {
+    limits: { authFailuresPerMinuteMax: 2 },
+    token: "0123456789abcdef0123456789abcdef",
+    async reach(_client, _pipe, url) {
+      const stats = new URL("/stats", url.replace("ws:", "http:"));
+      const statuses: number[] = [];
+      for (let attempt = 0; attempt < 4; attempt++) statuses.push((await fetch(stats)).status);
+      return { within: { ok: statuses[1] === 401 }, past: { statuses } };
+    },
+  },
   latestKeysMax: {
     limits: { latestKeysMax: 5, frameBytesMax: 4096, valueBytesMax: 2048, outboxBytesMax: 9216, historyBytesMax: 512 },
     reach: behind,
@@ -371,6 +416,14 @@ async function unread(client: LineClient, pipe: string, stallMs: number): Promis
   return { within, past: {} };
 }
 
+/** Says hello, or nothing, and is closed by the broker for saying nothing more. */
+async function closedInTheEnd(url: string, { isGreeted }: { readonly isGreeted: boolean }): Promise<Outcome> {
+  using client = await webSocketClient(url);
+  const within = isGreeted ? await client.ask({ action: "hello", protocol: 1 }) : { ok: client.head.includes(" 101 ") };
+  await client.closed;
+  return { within, past: {} };
+}
+
 /** Watches with overflow `latest`, reads nothing while more keys change than are kept, and then counts what came. */
 async function behind(client: LineClient, pipe: string): Promise<Outcome> {
   using slow = await rawClient(pipe);
@@ -394,12 +447,13 @@ async function behind(client: LineClient, pipe: string): Promise<Outcome> {
 
 describe("every bound", () => {
   test.each(bounds)("$limit", async ({ limit, breach }) => {
-    const { limits, reach } = cases[limit];
+    const { limits, reach, token } = cases[limit];
     const log = recordedLog("info");
     const endOfRun = new EndOfRun({ commandsMax: limits.onEndMax ?? defaultLimits.onEndMax, keep: () => {} });
-    await using broker = await testBroker({ limits, log }, { endOfRun });
+    const web = { port: 0, ...(token === undefined ? { insecureNoAuth: true } : { token }) };
+    await using broker = await testBroker({ limits, log, ...web }, { endOfRun });
     using client = await lineClient(broker.pipe);
-    const { within, past } = await reach(client, broker.pipe);
+    const { within, past } = await reach(client, broker.pipe, broker.url ?? "");
     expect(within).toMatchObject({ ok: true });
     expect(past.error).toBe(breach.error);
     const closed = log.told.filter(({ level, event }) => `${level} ${event}` === "warning connection closed");
@@ -407,6 +461,8 @@ describe("every bound", () => {
     if (limit === "latestKeysMax") expect(past).toEqual({ dropped: true, kept: 5 });
     if (/^(?:history|channels)/.test(limit)) expect(past).toEqual({ kept: 2 });
     if (limit === "jobIdsRemembered") expect(past).toEqual({ forgotten: 1 });
+    if (limit === "pingIntervalMs") expect(past).toEqual({ push: "ping" });
+    if (limit === "authFailuresPerMinuteMax") expect(past).toEqual({ statuses: [401, 401, 429, 429] });
     if (limit === "jobAttemptsMax") expect(past).toEqual({ dead: 1, jobs: 1 });
     using survivor = await lineClient(broker.pipe);
     const answer =

@@ -1,6 +1,7 @@
 import { describe, expect, test } from "bun:test";
 import { Inbox } from "../../src/broker/inbox.ts";
 import { Turns } from "../../src/broker/turns.ts";
+import { LineDecoder } from "../../src/protocol/line-decoder.ts";
 
 /** An inbox whose turns are over after `framesATurn` frames, and a diary of what it did. */
 function manualInbox({ framesATurn = 2 } = {}) {
@@ -9,7 +10,7 @@ function manualInbox({ framesATurn = 2 } = {}) {
   const time = { nowMs: 0 };
   const owner = { isStopped: false, timesWorkedOff: 0 };
   const inbox: Inbox = new Inbox({
-    frameBytesMax: 100,
+    decoder: new LineDecoder(100),
     turns: new Turns({ elapsedMs: () => time.nowMs, defer: (round) => void rounds.push(round) }),
     socket: { pause: () => void diary.push("paused"), resume: () => void diary.push("resumed") },
     isStopped: () => owner.isStopped,

@@ -3,7 +3,8 @@
 import type { Awaitable, Engine } from "../../engine/engine.ts";
 import { type Hold, protocolVersion, type Reply, type Request } from "../../protocol/commands.ts";
 import { EphemeralError } from "../../protocol/errors.ts";
-import { makeNonce, type SecretAuthentication } from "../auth.ts";
+import { defaultLingerMs, type Limits } from "../../protocol/limits.ts";
+import { makeNonce } from "../auth.ts";
 import type { BrokerConfig } from "../config.ts";
 import type { Rows } from "../dispatcher.ts";
 import type { Invocation } from "../invocation.ts";
@@ -15,7 +16,6 @@ interface SessionsParts {
   readonly sessions: Sessions;
   readonly requests: Requests;
   readonly engine: Engine;
-  readonly authentication: SecretAuthentication | undefined;
   readonly config: BrokerConfig;
   /** What `hello` says of this broker. */
   readonly about: { readonly version: string; readonly epoch: string; readonly startedAtMs: number };
@@ -62,21 +62,24 @@ export function sessionRows(parts: SessionsParts): Rows<"challenge" | "hello" | 
 function hello(parts: SessionsParts, request: Request<"hello">, invocation: Invocation): Awaitable<Reply<"hello">> {
   refuseLateHello(invocation);
   refuseOtherProtocol(request.protocol);
-  const proof = proveSecret(parts, request, invocation);
+  const proof = enter(request, invocation);
   const { session, isResumed } = beginOrResume(parts, request, invocation);
   const secret = session.introduce(
-    { client: request.client, label: request.label, lingerMs: request.lingerMs ?? 0 },
+    { client: request.client, label: request.label, lingerMs: request.lingerMs ?? defaultLingerMs[session.door] },
     isResumed ? request.session?.secret : undefined,
   );
   parts.sessions.introduced(session, isResumed);
   // Behind the reply, which says whose requests they are.
   if (isResumed) queueMicrotask(() => parts.requests.resumed(session));
+  invocation.connection.doorkeeper?.greeted();
+  const { limits } = parts.config;
   const reply = (holds: readonly Hold[]): Reply<"hello"> => ({
     protocol: protocolVersion,
     session: { id: session.id, secret, resumed: isResumed },
     holds,
     broker: parts.about,
-    limits: parts.config.limits,
+    ...(invocation.connection.doorkeeper === undefined ? {} : keepAlive(limits)),
+    limits,
     auth: proof === undefined ? undefined : { proof },
   });
   const holds = parts.engine.holdsOf(session.id);
@@ -99,16 +102,12 @@ function refuseOtherProtocol(protocol: number): void {
 
 /** The broker's half of the mutual proof; undefined where no secret is asked for, and for the seed's clients, which seal
  *  each message instead. */
-function proveSecret(
-  { authentication }: SessionsParts,
-  { auth }: Request<"hello">,
-  { connection, isAdmitted }: Invocation,
-): string | undefined {
-  const nonce = connection.admission.takeNonce();
-  if (authentication === undefined || (isAdmitted && auth === undefined)) return undefined;
-  const proof = authentication.prove(nonce, auth);
-  connection.admission.authenticated();
-  return proof;
+function enter(request: Request<"hello">, { connection, isAdmitted }: Invocation): string | undefined {
+  return isAdmitted && request.auth === undefined ? undefined : connection.admission.enter(request);
+}
+
+function keepAlive({ pingIntervalMs, pongTimeoutMs }: Limits): Partial<Reply<"hello">> {
+  return { pingIntervalMs, pongTimeoutMs };
 }
 
 function beginOrResume(

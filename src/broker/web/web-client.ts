@@ -1,0 +1,136 @@
+/**
+ * One WebSocket: the runtime's as a connection uses it, and the doorkeeper of that connection. Writes are taken whole or not
+ * at all, and nothing is dropped: what the runtime has not sent yet bounds what it is given.
+ */
+import type { ServerWebSocket } from "bun";
+import { closeCodes } from "../../protocol/errors.ts";
+import type { Connection } from "../connection.ts";
+import type { Doorkeeper } from "../doorkeeper.ts";
+import type { Gate } from "../gate.ts";
+import type { Closing, Socket } from "../socket.ts";
+import type { Wire } from "../wire.ts";
+import type { FailedAddresses } from "./failed-addresses.ts";
+import type { Watched, Watchman } from "./watchman.ts";
+
+/** The same for all of a door. */
+export interface WebClientParts {
+  readonly watchman: Watchman;
+  readonly failed: FailedAddresses;
+  readonly frameBytesMax: number;
+}
+
+/** Text or maps, how they are read, what lets them in, and from where they come. */
+export interface WebClientOptions {
+  readonly wire: Wire;
+  readonly gate: Gate;
+  readonly address: string;
+}
+
+export type WebSocketOf = ServerWebSocket<WebClient>;
+
+/** The runtime holds at most this and one write more. */
+const unsentBytesMax = 256 * 1024;
+const lineFeed = Buffer.from("\n");
+const normalClosure = 1000;
+const utf8 = new TextDecoder();
+
+export class WebClient implements Socket, Doorkeeper, Watched {
+  readonly wire: Wire;
+  readonly gate: Gate;
+  readonly #address: string;
+  readonly #parts: WebClientParts;
+  #socket: WebSocketOf | undefined;
+  #connection: Connection | undefined;
+
+  constructor(parts: WebClientParts, { wire, gate, address }: WebClientOptions) {
+    this.#parts = parts;
+    this.wire = wire;
+    this.gate = gate;
+    this.#address = address;
+  }
+
+  /** The upgrade is done. `connect` makes the connection of this client; undefined refuses it. */
+  opened(socket: WebSocketOf, connect: (client: WebClient) => Connection | undefined): void {
+    this.#socket = socket;
+    this.#connection = connect(this);
+    if (this.#connection === undefined) this.end({ code: closeCodes.connectionLimit, reason: "too many connections" });
+    else this.#parts.watchman.opened(this);
+  }
+
+  received(message: string | Uint8Array): void {
+    const isText = typeof message === "string";
+    if (isText !== this.#speaksText) {
+      this.#connection?.close(
+        closeCodes.badRequest,
+        `frames of ${this.wire.codec.name} are ${this.#speaksText ? "text" : "binary"}`,
+      );
+    } else if (isText) {
+      // A message is whole: its last line need not have an end of its own.
+      this.#connection?.receive(Buffer.concat([Buffer.from(message), lineFeed]));
+    } else this.#connection?.receive(message);
+  }
+
+  drained(): void {
+    this.#connection?.drained();
+  }
+
+  closed(): void {
+    this.#parts.watchman.left(this);
+    this.#connection?.disconnected();
+  }
+
+  get #speaksText(): boolean {
+    return this.wire.codec.name === "json";
+  }
+
+  write(data: string | Uint8Array): number {
+    const socket = this.#socket;
+    if (socket === undefined || socket.getBufferedAmount() > unsentBytesMax) return 0;
+    const bytes = typeof data === "string" ? Buffer.byteLength(data) : data.length;
+    const status = this.#speaksText ? socket.sendText(withoutLastFeed(data)) : socket.sendBinary(Buffer.from(data));
+    return status === 0 ? 0 : bytes;
+  }
+
+  pause(): void {
+    this.#socket?.pause();
+  }
+
+  resume(): void {
+    this.#socket?.resume();
+  }
+
+  end(why?: Closing): void {
+    this.#socket?.close(why?.code ?? normalClosure, why?.reason);
+    this.#parts.watchman.leaving(this);
+  }
+
+  greeted(): void {
+    this.wire.decoder.frameBytesMax = this.#parts.frameBytesMax;
+    this.#parts.watchman.greeted(this);
+  }
+
+  answered(): void {
+    this.#parts.watchman.answered(this);
+  }
+
+  authFailed(): void {
+    this.#parts.failed.add(this.#address);
+  }
+
+  ping(): void {
+    this.#connection?.push({ push: "ping" });
+  }
+
+  cut(code: number, reason: string): void {
+    this.#connection?.cut(code, reason);
+  }
+
+  terminate(): void {
+    this.#socket?.terminate();
+  }
+}
+
+/** Objects have an LF between them; the one behind the last is none of theirs. */
+function withoutLastFeed(data: string | Uint8Array): string {
+  return typeof data === "string" ? data.slice(0, -1) : utf8.decode(data.subarray(0, -1));
+}
