@@ -6,7 +6,8 @@
 import type { Outgoing } from "../client/call.ts";
 import { systemClientClock } from "../client/client-clock.ts";
 import { Connection } from "../client/connection.ts";
-import type { CommandName, HelloReply, Reply, WaitMs } from "../protocol/commands.ts";
+import type { CommandName, Reply, WaitMs } from "../protocol/commands.ts";
+import type { HelloReply } from "../protocol/greeting.ts";
 import { BunPipeTransport } from "./bun-pipe-transport.ts";
 import type { Definitions } from "./definitions.ts";
 import { HintedError, howToStart } from "./failure.ts";

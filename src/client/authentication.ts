@@ -2,8 +2,9 @@
  * The client's half of the mutual proof: that it knows the secret, and that the broker does. Uses Web Crypto, the same on
  * Node, Bun and in a browser, whose `verify` compares in constant time. The secret itself never leaves this file.
  */
-import type { HelloReply, Reply, Request } from "../protocol/commands.ts";
+import type { Reply, Request } from "../protocol/commands.ts";
 import { EphemeralError } from "../protocol/errors.ts";
+import type { HelloReply } from "../protocol/greeting.ts";
 
 /** What both proofs are made over. */
 export interface Handshake {

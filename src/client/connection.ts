@@ -4,8 +4,9 @@
  * process alive.
  */
 import type { ClientCodec } from "../protocol/codec.ts";
-import type { CommandName, HelloReply } from "../protocol/commands.ts";
+import type { CommandName } from "../protocol/commands.ts";
 import { EphemeralError } from "../protocol/errors.ts";
+import type { HelloReply } from "../protocol/greeting.ts";
 import { Backlog } from "./backlog.ts";
 import { Call, type CallRequest, type CallStart, type Outgoing } from "./call.ts";
 import type { CancelTimer, ClientClock } from "./client-clock.ts";

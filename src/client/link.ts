@@ -3,8 +3,9 @@
  * how it ended. All said in one turn leaves in one write. It never comes back; `connection.ts` makes the next one.
  */
 import type { ClientCodec, MessageReader } from "../protocol/codec.ts";
-import type { EncodedValue, HelloReply, Reply } from "../protocol/commands.ts";
+import type { EncodedValue, Reply } from "../protocol/commands.ts";
 import { EphemeralError } from "../protocol/errors.ts";
+import type { HelloReply } from "../protocol/greeting.ts";
 import { MiB } from "../protocol/sizes.ts";
 import { Call, errorOfReply, type Outgoing } from "./call.ts";
 import { CallsInFlight } from "./calls-in-flight.ts";

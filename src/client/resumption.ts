@@ -2,7 +2,8 @@
  * What outlives a connection: the session to go on with, how long it is there to go on with, and handles of what is held in
  * it. What else is to be known of holds is loaded with the first of them. Knows nothing of sockets or frames.
  */
-import type { CommandName, HelloReply } from "../protocol/commands.ts";
+import type { CommandName } from "../protocol/commands.ts";
+import type { HelloReply } from "../protocol/greeting.ts";
 import type { Call, Outgoing } from "./call.ts";
 import type { CancelTimer, ClientClock } from "./client-clock.ts";
 import type { Introduction } from "./greeting.ts";

@@ -4,7 +4,7 @@
  */
 import type { ChannelCommands } from "./channels.ts";
 import type { EndCommands } from "./end-of-run.ts";
-import type { Limits } from "./limits.ts";
+import type { GreetingCommands } from "./greeting.ts";
 import type { GrantHold, PoolCommands } from "./pools.ts";
 import type { Overflow } from "./pushes.ts";
 import type { RequestCommands } from "./requests.ts";
@@ -107,23 +107,14 @@ export interface Health {
   readonly connections: { readonly open: number; readonly inFlight: number; readonly draining: boolean };
 }
 
-export interface HelloReply {
-  readonly protocol: number;
-  /** `resumed` false: this is a new session, and what an earlier one held is lost. */
-  readonly session: { readonly id: string; readonly secret: string; readonly resumed: boolean };
-  /** Everything the session holds, so that a client can let go of what it does not know of. */
-  readonly holds: readonly Hold[];
-  readonly broker: { readonly version: string; readonly epoch: string; readonly startedAtMs: number };
-  /** On a WebSocket: how often we push `ping`, and how long we wait for `pong`. */
-  readonly pingIntervalMs?: number | undefined;
-  readonly pongTimeoutMs?: number | undefined;
-  readonly limits: Limits;
-  /** The broker's half of the mutual proof, when the client proved itself with `auth`. */
-  readonly auth?: { readonly proof: string } | undefined;
-}
-
 /** Every command: what it asks and what it answers. `id` and `action`, `ok` and `error` belong to the envelope. */
-export interface CommandMap extends PoolCommands, SharingCommands, RequestCommands, ChannelCommands, EndCommands {
+export interface CommandMap
+  extends GreetingCommands,
+    PoolCommands,
+    SharingCommands,
+    RequestCommands,
+    ChannelCommands,
+    EndCommands {
   set: {
     request: {
       readonly key: string;
@@ -249,27 +240,6 @@ export interface CommandMap extends PoolCommands, SharingCommands, RequestComman
     reply: Record<never, never>;
   };
   cancel: { request: { readonly target: number }; reply: { readonly cancelled: boolean } };
-  challenge: { request: Record<never, never>; reply: { readonly nonce: string } };
-  hello: {
-    request: {
-      readonly protocol: number;
-      readonly client?: { readonly name: string; readonly version: string } | undefined;
-      readonly label?: string | undefined;
-      readonly auth?: { readonly nonce: string; readonly proof: string } | undefined;
-      /** What lets a WebSocket in, where there is no secret. */
-      readonly token?: string | undefined;
-      /** How long the session outlives its connection; 0 frees what it holds in the same turn. */
-      readonly lingerMs?: number | undefined;
-      /** The session to go on with, and the secret its last `hello` was answered with. */
-      readonly session?: { readonly id: string; readonly secret: string } | undefined;
-    };
-    reply: HelloReply;
-  };
-  /** The session ends with this connection, whatever its `lingerMs`: its client goes for good. Without it a client could only
-   *  let go at once by naming all it holds. */
-  bye: { request: Record<never, never>; reply: Record<never, never> };
-  /** Closes the connection of a session, to stay away, and ends it: one that lingers too. */
-  kick: { request: { readonly session: string }; reply: { readonly kicked: boolean } };
   ping: { request: Record<never, never>; reply: { readonly pong: number } };
   stats: { request: Record<never, never>; reply: { readonly stats: Stats } };
   health: { request: Record<never, never>; reply: Health };
