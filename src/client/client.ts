@@ -3,7 +3,6 @@
  * made with the first command, shared by all, and keeps the process alive only while an answer is awaited.
  */
 import type { CommandName, Health, ListedItem, Reply, SessionInfo, Stats } from "../protocol/commands.ts";
-import { EphemeralError } from "../protocol/errors.ts";
 import { jsonText } from "../protocol/json-values.ts";
 import type { Outgoing } from "./call.ts";
 import type { GetOptions, IncrOptions, LeaseOptions, OnceOptions, SetOptions } from "./command-options.ts";
@@ -11,6 +10,7 @@ import { Connection } from "./connection.ts";
 import { webReconnectBounds } from "./connection-state.ts";
 import { dialling } from "./dialling.ts";
 import { asyncDisposeSymbol, disposeSymbol } from "./disposal.ts";
+import { notStorable } from "./failures.ts";
 import { type ClientOptions, type ClientSettings, clientSettings } from "./options.ts";
 import { Turns } from "./turns.ts";
 import type { Watch, WatchEvent, Watches, WatchOptions } from "./watches.ts";
@@ -294,8 +294,4 @@ interface Stored {
   readonly options: SetOptions;
   /** Of a compressed value, for the broker's metrics. */
   readonly sizes?: { readonly compressed: true; readonly beforeSize: number; readonly afterSize: number };
-}
-
-function notStorable(key: string): EphemeralError {
-  return new EphemeralError("bad_command", `Cannot set "${key}": wanted JSON or a Uint8Array, got undefined`);
 }

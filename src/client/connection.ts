@@ -4,9 +4,8 @@
  * process alive.
  */
 import type { ClientCodec } from "../protocol/codec.ts";
-import type { CommandName } from "../protocol/commands.ts";
+import type { CommandName, Reply } from "../protocol/commands.ts";
 import { EphemeralError } from "../protocol/errors.ts";
-import type { HelloReply } from "../protocol/greeting.ts";
 import { Backlog } from "./backlog.ts";
 import { Call, type CallRequest, type CallStart, type Outgoing } from "./call.ts";
 import type { CancelTimer, ClientClock } from "./client-clock.ts";
@@ -42,7 +41,7 @@ export class Connection {
   /** Told of each change. */
   readonly stateListeners = new Set<(state: ConnectionState["name"]) => void>();
   /** What the broker said of itself, the last time. */
-  hello: HelloReply | undefined;
+  hello: Reply<"hello"> | undefined;
   /** Whether what is to last waits for a broker that is gone. */
   readonly isPatient: boolean;
   readonly codec: ClientCodec;
@@ -212,7 +211,7 @@ export class Connection {
     link.open();
   }
 
-  #greeted(hello: HelloReply): void {
+  #greeted(hello: Reply<"hello">): void {
     this.hello = hello;
     this.#advance({ type: "greeted", nowMs: this.#options.clock.nowMs() });
     const undo = this.resumption.greeted(hello, this.#backlog.waiting());
