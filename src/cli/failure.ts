@@ -65,6 +65,8 @@ const hintOfCode: Partial<Record<ErrorCode, string>> = {
   pool_exhausted: "Wait for one with --wait 30s; ephemeral ps shows who holds them",
   size_mismatch: "Give everybody who uses the name the same size",
   deadlock: "Take both at once, or everywhere in the same order; EPHEMERAL_OWNER says who counts as one",
+  rate_limited: "Wait for your turn with --wait 30s, or as long as it takes without --wait",
+  barrier_broken: "Let all come once more; ephemeral ps shows who is there",
   unknown_pool: "Define it with: ephemeral pool define POOL ITEM…, or wait for somebody who does, with --wait",
   not_owner: "ephemeral ps shows who holds it",
   too_large: "The broker's bounds are flags of ephemeral start: --value-bytes-max, --frame-bytes-max",

@@ -25,6 +25,8 @@ const loaders: ReadonlyMap<string, () => Promise<Page>> = new Map([
   ["lease", async () => (await import("./commands/leases.ts")).leasePage],
   ["release", async () => (await import("./commands/leases.ts")).releasePage],
   ["queue", async () => (await import("./commands/queues.ts")).queuePage],
+  ["limit", async () => (await import("./commands/sharing.ts")).limitPage],
+  ["barrier", async () => (await import("./commands/sharing.ts")).barrierPage],
   ["request", async () => (await import("./commands/requests.ts")).requestPage],
   ["serve", async () => (await import("./commands/requests.ts")).servePage],
   ["send", async () => (await import("./commands/requests.ts")).sendPage],

@@ -7,6 +7,7 @@ import { constants } from "node:os";
 import { basename } from "node:path";
 import type { Connection } from "../client/connection.ts";
 import { EphemeralError, type ErrorCode } from "../protocol/errors.ts";
+import type { WhyReply } from "../protocol/pools.ts";
 import { connectionTo } from "./call.ts";
 import type { Ending } from "./child.ts";
 import { findExecutable } from "./executable.ts";
@@ -24,16 +25,21 @@ import { heeded, runWrapped } from "./wrapping.ts";
 /** Runs the command with `variables` added to its environment; its stdout goes to `stdout`, or where ours goes. */
 export type Run = (variables: Environment, stdout?: number) => Promise<Ending>;
 
-export interface TurnOptions<Turn> {
+export interface PassOptions<Turn> {
   readonly settings: ClientSettings;
   /** What is waited for, for `why`. */
   readonly name: string;
-  /** The program and its arguments, exactly as typed. */
-  readonly command: readonly string[];
   readonly graceMs: number;
   /** Our exit status when the turn was not to be had. */
   readonly conflictStatus: number;
   readonly wait: (connection: Connection) => Promise<Turn>;
+  /** For whom we wait, where it is not for those who hold something. */
+  readonly inWords?: (why: WhyReply, nowMs: number) => string;
+}
+
+export interface TurnOptions<Turn> extends PassOptions<Turn> {
+  /** The program and its arguments, exactly as typed. */
+  readonly command: readonly string[];
   /** What is done in the turn. The turn is over when it resolves. */
   readonly perform: (turn: Turn, run: Run, connection: Connection) => Promise<Ending>;
 }
@@ -41,7 +47,7 @@ export interface TurnOptions<Turn> {
 /** After so long in line we say who is before us. */
 const patienceMs = 5000;
 /** The turn was not to be had: waited in vain, or told that waiting is in vain. */
-const conflicts: ReadonlySet<ErrorCode> = new Set(["timeout", "pool_exhausted", "deadlock"]);
+const conflicts: ReadonlySet<ErrorCode> = new Set(["timeout", "pool_exhausted", "rate_limited", "deadlock"]);
 
 /** Ends this process as the command ended, 127 when there is no such command, 126 when it cannot be run, and with
  *  `conflictStatus` when it did not come to its turn.
@@ -57,15 +63,30 @@ export async function takeTurn<Turn>(options: TurnOptions<Turn>): Promise<never>
     say(executable.message);
     process.exit(executable.status);
   }
-  try {
-    const ending = await endingOf(options, { path: executable.path, ignored });
-    if (ending.kind === "killed") endBySignal(ending.signal);
-    process.exit(ending.status);
-  } catch (error) {
+  const ending = await endingOf(options, { path: executable.path, ignored }).catch(conflict(options));
+  if (ending.kind === "killed") endBySignal(ending.signal);
+  process.exit(ending.status);
+}
+
+/** Returns when it is our turn, and leaves it at once; else ends this process with `conflictStatus`.
+ *  @throws {EphemeralError} what else the broker refuses */
+export async function passAlone<Turn>(options: PassOptions<Turn>): Promise<void> {
+  const { connection, absence } = connectionTo({ ...options.settings, label: labelOf("ephemeral") });
+  const passed = Promise.race([patiently(options, connection), absence]);
+  await passed.catch(conflict(options)).finally(() => connection.close());
+}
+
+function conflict({ conflictStatus }: PassOptions<unknown>): (error: unknown) => Promise<never> {
+  return async (error) => {
     if (!(error instanceof EphemeralError) || !conflicts.has(error.code)) throw error;
     await printFailure(error, { json: false, environment: processEnvironment });
-    process.exit(options.conflictStatus);
-  }
+    process.exit(conflictStatus);
+  };
+}
+
+/** Who waits, as others are told. */
+function labelOf(command: string): string {
+  return processEnvironment.EPHEMERAL_LABEL || `${basename(command)} (pid ${process.pid})`;
 }
 
 interface Found {
@@ -76,8 +97,7 @@ interface Found {
 async function endingOf<Turn>(options: TurnOptions<Turn>, { path, ignored }: Found): Promise<Ending> {
   const { settings, command, graceMs } = options;
   const inbox = new SignalInbox(heeded(supervisedSignals, ignored));
-  const label = processEnvironment.EPHEMERAL_LABEL || `${basename(command[0] ?? "")} (pid ${process.pid})`;
-  const { connection, absence } = connectionTo({ ...settings, label });
+  const { connection, absence } = connectionTo({ ...settings, label: labelOf(command[0] ?? "") });
   try {
     const signalled = inbox.first.then((): undefined => undefined);
     const waited = patiently(options, connection).then((turn) => ({ turn }));
@@ -103,11 +123,12 @@ async function endingOf<Turn>(options: TurnOptions<Turn>, { path, ignored }: Fou
 }
 
 /** Waits, and says once for whom. */
-async function patiently<Turn>({ wait, name }: TurnOptions<Turn>, connection: Connection): Promise<Turn> {
+async function patiently<Turn>(options: PassOptions<Turn>, connection: Connection): Promise<Turn> {
+  const { wait, name, inWords = whoInWords } = options;
   const timer = setTimeout(() => {
     const why = connection.call({ command: { action: "why", key: name }, read: (reply) => reply });
     // When it cannot be told, the wait itself will tell why.
-    why.then((reply) => say(`Waiting for ${whoInWords(reply, Date.now())}`)).catch(() => {});
+    why.then((reply) => say(`Waiting for ${inWords(reply, Date.now())}`)).catch(() => {});
   }, patienceMs);
   return wait(connection).finally(() => clearTimeout(timer));
 }

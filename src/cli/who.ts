@@ -10,11 +10,11 @@ const namedMax = 3;
 
 /** `"database": held by checkout.spec.ts for 41s; waiting: login.spec.ts for 12s` */
 export function whoInWords(why: WhyReply, nowMs: number): string {
-  const { name, holdersCount, waiters, waitersCount, quarantined, quarantinedCount, cycle } = why;
+  const { name, holdersCount, waitersCount, quarantined, quarantinedCount, cycle } = why;
   const parts = [
     holdersInWords(why, nowMs),
     several(quarantined.map(quarantineInWords), quarantinedCount),
-    waitersCount === 0 ? "" : `waiting: ${several(waitersInWords(waiters, { name, nowMs }), waitersCount)}`,
+    waitersCount === 0 ? "" : `waiting: ${waitersInLine(why, nowMs)}`,
     cycle === undefined ? "" : `in a circle: ${cycle}`,
   ];
   const isAlone = holdersCount === 0 && waitersCount === 0;
@@ -51,6 +51,11 @@ function waitersInWords(
 
 function quarantineInWords({ item, reason, label }: WhyQuarantined): string {
   return `item ${item} quarantined by ${label}: ${reason}`;
+}
+
+/** Who waits, in the order they came. */
+export function waitersInLine({ name, waiters, waitersCount }: WhyReply, nowMs: number): string {
+  return several(waitersInWords(waiters, { name, nowMs }), waitersCount);
 }
 
 /** The label, which people chose; else what the kernel knows; of a lease its worker. */

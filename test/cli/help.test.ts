@@ -59,7 +59,9 @@ Leases
   release  Give a worker's lease back
 
 Work
-  queue  Share jobs between processes: each is done once, by whoever is free
+  queue    Share jobs between processes: each is done once, by whoever is free
+  limit    Run a command when a rate that all share allows it
+  barrier  Run a command once so many have come
 
 Messages
   request  Ask whoever serves a method, and print the answer
