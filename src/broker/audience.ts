@@ -113,15 +113,12 @@ export class Audience {
     return { frame: codec.encode(push), key, from: this.#offset + 1, to: this.#offset };
   }
 
-  #receiversOf({ exceptSelf, message: { from } }: Publication): number {
-    const all = this.#all.size;
-    if (this.#groups.size === 0 && !exceptSelf) return all;
-    const isFor = ({ subscriber }: Subscription): boolean => !exceptSelf || subscriber.session.id !== from;
+  /** A group counts as one. */
+  #receiversOf(publication: Publication): number {
+    if (this.#groups.size === 0 && !publication.exceptSelf) return this.#all.size;
     let receivers = 0;
-    for (const subscription of this.#all.values()) {
-      if (subscription.group === undefined && isFor(subscription)) receivers++;
-    }
-    for (const { members } of this.#groups.values()) if (members.some(isFor)) receivers++;
+    for (const one of this.#all.values()) if (one.group === undefined && isFor(publication, one)) receivers++;
+    for (const { members } of this.#groups.values()) if (members.some((one) => isFor(publication, one))) receivers++;
     return receivers;
   }
 
@@ -132,29 +129,37 @@ export class Audience {
   }
 }
 
-function pushExcepted({ subscriber, codec, stream }: Subscription, pushes: Pushes): void {
+function pushExcepted(subscription: Subscription, pushes: Pushes): void {
+  const { codec, stream } = subscription;
   const { parts } = pushes.batch(codec);
   for (const [index, publication] of pushes.publications.entries()) {
-    const isOwn = publication.exceptSelf && publication.message.from === subscriber.session.id;
-    const part = isOwn ? skipPush(publication, codec) : parts[index];
+    const part = isFor(publication, subscription) ? parts[index] : skipPush(publication, codec);
     if (part !== undefined) stream.push(part);
   }
 }
 
-/** Each message to the member whose turn it is, or to the next that has room. Without room anywhere it is the first one's
- *  overflow that decides. */
+/** Each message to the member whose turn it is, or to the next that has room. Without room anywhere the overflow of the one
+ *  in turn decides. */
 function shareOut(group: Group, pushes: Pushes): void {
-  for (const [index, { exceptSelf, message }] of pushes.publications.entries()) {
-    const { members, turn } = group;
-    const inTurn = [...members.slice(turn), ...members.slice(0, turn)].filter(
-      ({ subscriber, held }) => held === undefined && !(exceptSelf && subscriber.session.id === message.from),
-    );
-    const partFor = ({ codec }: Subscription): PushFrame | undefined => pushes.batch(codec).parts[index];
-    const taker = inTurn.find((member) => member.stream.offer(partFor(member)?.frame ?? ""));
-    const [first] = inTurn;
-    const part = first === undefined ? undefined : partFor(first);
-    if (taker === undefined && part !== undefined) first?.stream.push(part);
-    const last = taker ?? first;
-    if (last !== undefined) group.turn = (members.indexOf(last) + 1) % members.length;
+  for (const [index, publication] of pushes.publications.entries()) {
+    const candidates = inTurn(group).filter((member) => member.held === undefined && isFor(publication, member));
+    const pushTo = (member: Subscription): PushFrame | undefined => pushes.batch(member.codec).parts[index];
+    const taker = candidates.find((member) => {
+      const push = pushTo(member);
+      return push !== undefined && member.stream.offer(push.frame);
+    });
+    const chosen = taker ?? candidates[0];
+    if (chosen === undefined) continue;
+    const push = pushTo(chosen);
+    if (taker === undefined && push !== undefined) chosen.stream.push(push);
+    group.turn = (group.members.indexOf(chosen) + 1) % group.members.length;
   }
+}
+
+function inTurn({ members, turn }: Group): readonly Subscription[] {
+  return [...members.slice(turn), ...members.slice(0, turn)];
+}
+
+function isFor({ exceptSelf, message }: Publication, { subscriber }: Subscription): boolean {
+  return !exceptSelf || subscriber.session.id !== message.from;
 }

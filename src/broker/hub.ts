@@ -52,6 +52,7 @@ export class Hub {
   subscribe(subscriber: Subscriber, request: Request<"subscribe">): Awaitable<Reply<"subscribe">> {
     const { channel } = request;
     this.#requireRoom(subscriber, channel);
+    if (request.presence) this.#presence.requireRoom(channel, subscriber.session);
     const attached = this.#audiences.has(channel) ? undefined : this.#engine.channels.attach(channel);
     this.#setPresence(channel, { session: subscriber.session, isPresent: request.presence ?? false });
     const subscription = this.#join(subscriber, request);

@@ -25,16 +25,19 @@ export class Presence {
     return this.#members.get(channel)?.size ?? 0;
   }
 
-  /** The new member; undefined where the session was present already.
-   *  @throws {EphemeralError} `too_many_names` past the bound */
+  /** @throws {EphemeralError} `too_many_names` where the session is present in too many channels to join another */
+  requireRoom(channel: string, { id }: Session): void {
+    const channels = this.#channels.get(id);
+    if (channels === undefined || channels.size < this.#channelsMax || channels.has(channel)) return;
+    const actual = `this session is present in ${channels.size} channels, the limit`;
+    throw new EphemeralError("too_many_names", `Cannot join channel ${JSON.stringify(channel)}: ${actual}`);
+  }
+
+  /** The new member; undefined where the session was present already. */
   join(channel: string, { session, nowMs }: { readonly session: Session; readonly nowMs: number }): Member | undefined {
     const { id, label } = session;
     const channels = this.#channels.get(id) ?? new Set();
     if (channels.has(channel)) return undefined;
-    if (channels.size >= this.#channelsMax) {
-      const actual = `this session is present in ${channels.size} channels, the limit`;
-      throw new EphemeralError("too_many_names", `Cannot join channel ${JSON.stringify(channel)}: ${actual}`);
-    }
     this.#channels.set(id, channels.add(channel));
     const members = this.#members.get(channel) ?? new Map<string, Member>();
     this.#members.set(channel, members);

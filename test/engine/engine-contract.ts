@@ -4,6 +4,7 @@
 import { describe } from "bun:test";
 import type { EngineFactory } from "./contract/actor.ts";
 import { barriersContract } from "./contract/barriers.ts";
+import { channelsContract } from "./contract/channels.ts";
 import { countersContract } from "./contract/counters.ts";
 import { keyEventsContract } from "./contract/key-events.ts";
 import { leasesContract } from "./contract/leases.ts";
@@ -33,6 +34,7 @@ export function engineContract(name: string, create: EngineFactory): void {
     rateLimitsContract(create);
     barriersContract(create);
     queuesContract(create);
+    channelsContract(create);
     sessionsContract(create);
   });
 }
