@@ -5,7 +5,7 @@
  * Run it: ephemeral start -- bun examples/turns/account-pool.ts
  */
 import { Client, type Grant } from "ephemerald";
-import { runWorkers, worker } from "./workers.ts";
+import { runWorkers, worker } from "../workers.ts";
 
 interface Account {
   readonly user: string;

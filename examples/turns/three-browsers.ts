@@ -5,7 +5,7 @@
  * Run it: ephemeral start -- bun examples/turns/three-browsers.ts
  */
 import { Client } from "ephemerald";
-import { runWorkers, worker } from "./workers.ts";
+import { runWorkers, worker } from "../workers.ts";
 
 const client = new Client();
 const seats = 3;

@@ -6,7 +6,7 @@
  * Run it: ephemeral start -- bun examples/turns/two-at-once.ts
  */
 import { Client, EphemeralError } from "ephemerald";
-import { runWorkers, worker } from "./workers.ts";
+import { runWorkers, worker } from "../workers.ts";
 
 const client = new Client({ label: worker === undefined ? "main" : `worker ${worker}` });
 const [database, printer] = [

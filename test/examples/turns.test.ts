@@ -6,26 +6,13 @@ import { afterAll, describe, expect, setDefaultTimeout, test } from "bun:test";
 import { readdirSync } from "node:fs";
 import { join } from "node:path";
 import { temporaryDirectory } from "../support/broker.ts";
-import { invoke } from "../support/invocation.ts";
-import { programs } from "../support/programs.ts";
+import { linesOfExample } from "../support/examples.ts";
 
 setDefaultTimeout(60_000);
 
-const root = join(import.meta.dir, "../..");
 const folder = temporaryDirectory();
 afterAll(() => folder[Symbol.dispose]());
-const source = (await programs()).find(({ name }) => name === "source");
-
-/** The lines an example says, sorted where workers say them in any order. */
-async function linesOf(name: string): Promise<readonly string[]> {
-  if (source === undefined) throw new Error("there is no source");
-  const { status, stdout, stderr } = await invoke(source, {
-    args: ["start", "--", process.execPath, join(root, "examples/turns", `${name}.ts`)],
-    environment: { XDG_RUNTIME_DIR: folder.path },
-  });
-  expect({ status, stderr }).toEqual({ status: 0, stderr: "" });
-  return stdout.trimEnd().split("\n");
-}
+const linesOf = (name: string): Promise<readonly string[]> => linesOfExample(`turns/${name}`, folder.path);
 
 describe("examples/turns", () => {
   test("account-pool.ts: each works with an account of its own, the broken one is taken out", async () => {
@@ -65,7 +52,7 @@ describe("examples/turns", () => {
   test("leaves nothing behind, and every example of the folder is here", async () => {
     expect(readdirSync(folder.path)).toEqual([]);
     const text = await Bun.file(import.meta.path).text();
-    const examples = readdirSync(join(root, "examples/turns")).filter((name) => name !== "workers.ts");
+    const examples = readdirSync(join(import.meta.dir, "../../examples/turns"));
     expect(examples.filter((name) => !text.includes(`test("${name}:`))).toEqual([]);
   });
 });

@@ -16,13 +16,12 @@ export interface Program {
 const root = join(import.meta.dir, "..", "..");
 const main = join(root, "src", "cli", "main.ts");
 
+export const sourceProgram: Program = { name: "source", argv: [process.execPath, main] };
+
 /** Both ways to run the program, to be asked for at the top of a test file: the binary is removed after its last test.
  *  A binary that cannot be built fails the whole file. */
 export async function programs(): Promise<readonly Program[]> {
-  return [
-    { name: "source", argv: [process.execPath, main] },
-    { name: "binary", argv: [process.env.EPHEMERAL_TEST_BINARY ?? (await build())] },
-  ];
+  return [sourceProgram, { name: "binary", argv: [process.env.EPHEMERAL_TEST_BINARY ?? (await build())] }];
 }
 
 async function build(): Promise<string> {
