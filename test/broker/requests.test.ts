@@ -75,6 +75,19 @@ describe("requests", () => {
     expect([(await nextAsked(b)).data, (await nextAsked(a)).data]).toEqual([7, 8]);
   });
 
+  test("go round among those who have nothing to do", async () => {
+    await using broker = await testBroker();
+    using asker = await lineClient(broker.pipe);
+    using a = await responder(broker.pipe);
+    using b = await responder(broker.pipe);
+    for (const [id, one] of [a, b, a, b].entries()) {
+      asker.say(request(id));
+      (await nextAsked(one)).respond(id);
+      expect(await asker.next()).toEqual({ id, ok: true, data: id });
+      expect(await one.next()).toMatchObject({ responded: true });
+    }
+  });
+
   test("without a responder wait for one in the order they came, those for another session aside", async () => {
     await using broker = await testBroker();
     using asker = await lineClient(broker.pipe);
