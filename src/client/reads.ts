@@ -24,6 +24,8 @@ export const reads: ReadonlySet<CommandName> = new Set([
   "queue.info",
   "queue.close",
   "onEnd",
+  // Let through twice, one is let through later than one might have been, and never too early.
+  "limit",
   // What was taken and nobody was told of goes back with its session, or is given back when that goes on.
   "queue.take",
 ]);

@@ -47,7 +47,8 @@ export class Sharing extends Messaging {
   }
 
   /** Waits until `parties` have come, and resolves to how many came before. Whoever goes away meanwhile breaks it for all. With
-   *  `join` it only says that this process will come, and does not wait: its death before that is then known at once.
+   *  `join` it only says that this process will come, and does not wait: its death before that is then known at once. A connection
+   *  that is cut counts as going away, also where the session goes on; it is not come again by itself, as nobody may be there.
    *  @throws {EphemeralError} `barrier_broken` naming who went away, `timeout` with who came, `size_mismatch` */
   async barrier(key: string, parties: number, options: BarrierOptions = {}): Promise<number> {
     return (await this.#loaded()).barrier(key, parties, options);

@@ -128,6 +128,18 @@ describe.each(places)("a client cut off %s", (_where, cut) => {
     expect(await get).toBe(1);
   });
 
+  test("limit that waits: waits on, is let through when there is room, and takes its place twice at most", async () => {
+    await using scene = await Scene.open();
+    const rate = { limit: 3, windowMs: 60_000 };
+    await scene.watcher.penalize("api", 300);
+    const limit = (): Promise<unknown> =>
+      settled(scene.client.rateLimit("api", rate).then(({ remaining }) => remaining));
+    const left = await actWithCut(scene, cut, limit);
+    expect([1, 2]).toContain(left as number);
+    const [next] = [await scene.watcher.rateLimit("api", rate)];
+    expect(next.remaining).toBe((left as number) - 1);
+  });
+
   test("lease given up while it was cut off: what was granted all the same goes to the next at once", async () => {
     await using scene = await Scene.open();
     const controller = new AbortController();
@@ -148,5 +160,34 @@ describe.each(places)("a client cut off %s", (_where, cut) => {
     await until(async () => (await scene.holds()).join() === wanted.join());
     const next = settled(scene.watcher.lease("accounts", "other", null, { size: 1 }));
     expect(await next).toBe(cut === "afterwards" ? "pool_exhausted undefined" : 0);
+  });
+});
+
+describe("a client cut off at a barrier", () => {
+  test("has gone away: the others learn it at once though its session goes on, and it may come again", async () => {
+    await using scene = await Scene.open();
+    const waits = (count: number): Promise<void> =>
+      until(async () => (await scene.watcher.why("ready").catch(() => undefined))?.waitersCount === count);
+    const cutOff = settled(scene.client.barrier("ready", 3));
+    await waits(1);
+    const other = settled(scene.watcher.barrier("ready", 3));
+    await waits(2);
+    await scene.cut();
+    expect([await cutOff, await other]).toEqual(["unavailable unknown", "barrier_broken undefined"]);
+    await until(() => scene.client.state === "connected");
+    expect(await scene.sessions()).toHaveLength(1);
+    const again = [scene.client.barrier("ready", 2), scene.watcher.barrier("ready", 2)];
+    expect((await Promise.all(again)).toSorted()).toEqual([0, 1]);
+  });
+
+  test("after it had opened, with its answer lost: knows that it does not know", async () => {
+    await using scene = await Scene.open();
+    const waiting = async (): Promise<boolean> =>
+      (await scene.watcher.why("ready").catch(() => undefined))?.waitersCount === 1;
+    const cutOff = settled(scene.client.barrier("ready", 2));
+    await until(waiting);
+    scene.flaky.current.arm({ direction: "toClient", afterBytes: 0 });
+    expect(await scene.watcher.barrier("ready", 2)).toBe(1);
+    expect(await cutOff).toBe("unavailable unknown");
   });
 });
