@@ -3,7 +3,7 @@
  * A flag beats EPHEMERAL_*, which beats the seed's names. What cannot be read is refused, never replaced by a default.
  */
 import { brokerNameForm, isBrokerName, pipeOfName } from "../broker/broker-name.ts";
-import { HintedError, howToStart, usageError } from "./failure.ts";
+import { HintedError, usageError } from "./failure.ts";
 import { runRootOf } from "./run-root.ts";
 import { findSecret } from "./secret.ts";
 import { countUnit, durationUnit, type Unit } from "./units.ts";
@@ -95,7 +95,9 @@ export function clientSettings(flags: Flags, environment: Environment): ClientSe
     throw usageError("Cannot use the timeout: it must be longer than 0", "Leave --timeout out for 5s");
   if (pipe === undefined) {
     const message = "No broker: EPHEMERAL_PIPE is not set and neither --pipe nor --name is given";
-    throw new HintedError("unavailable", message, { hint: howToStart });
+    const hint =
+      "See which run with: ephemeral ls, and name one with --name; or start one: ephemeral start -- your-command";
+    throw new HintedError("unavailable", message, { hint });
   }
   if (pipe.text === "") throw usageError(`Cannot find the broker: ${pipe.from} is empty`, correctionOf(pipe));
   const label = environment.EPHEMERAL_LABEL || "ephemeral";

@@ -3,6 +3,7 @@
  * Where there is no environment, as in a browser, every variable is absent.
  */
 import { EphemeralError } from "../protocol/errors.ts";
+import { ownLabel, thisProcess } from "./own-label.ts";
 
 /** What a client finds when it is not told. */
 export interface ClientEnvironment {
@@ -37,7 +38,7 @@ export function readEnvironment(variables: Variables = processVariables()): Clie
     token: variables.EPHEMERAL_TOKEN,
     // An empty secret stays empty, to be refused: it never means "no authentication".
     secret: variables.CLIENT_SECRET ?? variables.EPHEMERAL_SECRET,
-    label: variables.EPHEMERAL_LABEL || undefined,
+    label: variables.EPHEMERAL_LABEL || ownLabel(thisProcess(), variables),
     timeoutMs: readCount(variables, "CLIENT_TIMEOUT"),
     compression: readSwitch(variables, "CLIENT_COMPRESSION"),
     compressionThreshold: readCount(variables, "CLIENT_COMPRESSION_THRESHOLD"),

@@ -19,7 +19,8 @@ export interface ClientOptions {
   readonly token?: string | undefined;
   /** The class for `ws:` and `wss:` where there is none of that name, as in Node before 22: that of the package `ws`. */
   readonly webSocket?: WebSocketClass | undefined;
-  /** Who this is, for people: shown where this client holds or waits. Else `EPHEMERAL_LABEL`. */
+  /** Who this is, for people: shown where this client holds or waits. Else `EPHEMERAL_LABEL`,
+   *  else the test file or script that this process runs. */
   readonly label?: string | undefined;
   /** How long a command may take, connecting included; a waiting command: connecting alone. Else `CLIENT_TIMEOUT`, 5000. */
   readonly timeoutMs?: number | undefined;

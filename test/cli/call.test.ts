@@ -105,7 +105,11 @@ describe.each(both.map((program) => [program.name, program] as const))("ephemera
     expect(await run(["del", "k", "--version", "2"])).toEqual(silent);
     expect(await run(["set", "none", "1", "--if", "present"])).toEqual(failing(1, /^ephemeral: .*"none"/));
     expect(await run(["del", "k"])).toEqual(
-      failed(1, 'Cannot delete "k": there is no such key', "See what there is with: ephemeral list"),
+      failed(
+        1,
+        'Cannot delete "k": there is no such key',
+        "See what there is with: ephemeral list, or ephemeral holders",
+      ),
     );
   });
 
@@ -124,7 +128,11 @@ describe.each(both.map((program) => [program.name, program] as const))("ephemera
     expect(await run(["release", "w2", "--key", "account"])).toEqual(silent);
     expect(await waited).toEqual(printed("1\n"));
     expect(await run(["release", "w2"])).toEqual(
-      failed(1, 'Cannot release: "w2" holds nothing of that kind', "See what there is with: ephemeral list"),
+      failed(
+        1,
+        'Cannot release: "w2" holds nothing of that kind',
+        "See what there is with: ephemeral list, or ephemeral holders",
+      ),
     );
     expect(await run(["lease", "other", "w1", "--scope", "session"])).toEqual(printed("0\n"));
     expect(await run(["release", "w1"])).toEqual(silent);
@@ -279,7 +287,7 @@ describe.each(both.map((program) => [program.name, program] as const))("ephemera
       failed(
         69,
         "No broker: EPHEMERAL_PIPE is not set and neither --pipe nor --name is given",
-        "Start one with: ephemeral start -- your-command (the command finds it by EPHEMERAL_PIPE)",
+        "See which run with: ephemeral ls, and name one with --name; or start one: ephemeral start -- your-command",
       ),
     ],
     [

@@ -49,7 +49,11 @@ describe.each(both.map((program) => [program.name, program] as const))("ephemera
     const { stdout } = await run("touch", "k", "90m", "--json");
     expect(JSON.parse(stdout).expiresAtMs - Date.now()).toBeWithin(5_300_000, 5_400_001);
     expect(await run("touch", "absent", "1m")).toEqual(
-      failed(1, 'Cannot touch key "absent": nothing is stored under it', "See what there is with: ephemeral list"),
+      failed(
+        1,
+        'Cannot touch key "absent": nothing is stored under it',
+        "See what there is with: ephemeral list, or ephemeral holders",
+      ),
     );
     expect(await run("touch", "k", "soon")).toEqual(
       failed(

@@ -58,7 +58,7 @@ describe("clientSettings()", () => {
       {},
       "unavailable",
       "No broker: EPHEMERAL_PIPE is not set and neither --pipe nor --name is given",
-      "Start one with: ephemeral start -- your-command (the command finds it by EPHEMERAL_PIPE)",
+      "See which run with: ephemeral ls, and name one with --name; or start one: ephemeral start -- your-command",
     ],
     [
       {},

@@ -2,6 +2,7 @@ import { describe, expect, test } from "bun:test";
 import { readEnvironment } from "../../src/client/environment.ts";
 import { json } from "../../src/client/json-codec.ts";
 import { type ClientOptions, clientSettings } from "../../src/client/options.ts";
+import { ownLabel, thisProcess } from "../../src/client/own-label.ts";
 import { EphemeralError } from "../../src/protocol/errors.ts";
 
 const nothing = {
@@ -9,7 +10,7 @@ const nothing = {
   url: undefined,
   token: undefined,
   secret: undefined,
-  label: undefined,
+  label: ownLabel(thisProcess(), {}),
   timeoutMs: undefined,
   compression: undefined,
   compressionThreshold: undefined,
@@ -87,7 +88,7 @@ describe("clientSettings()", () => {
       token: undefined,
       webSocket: undefined,
       secret: undefined,
-      label: undefined,
+      label: ownLabel(thisProcess(), {}),
       timeoutMs: 5000,
       defaultTtlMs: 1_800_000,
       compressionThreshold: Number.POSITIVE_INFINITY,
