@@ -3,12 +3,12 @@
  * Knows neither what is asked nor how the answer looks.
  */
 
+import { BunPipeTransport } from "../client/bun-pipe-transport.ts";
 import type { Outgoing } from "../client/call.ts";
 import { systemClientClock } from "../client/client-clock.ts";
 import { Connection } from "../client/connection.ts";
 import type { CommandName, Reply, WaitMs } from "../protocol/commands.ts";
 import type { HelloReply } from "../protocol/greeting.ts";
-import { BunPipeTransport } from "./bun-pipe-transport.ts";
 import type { Definitions } from "./definitions.ts";
 import { HintedError, howToStart } from "./failure.ts";
 import { type Paint, paintFor, print, printJson } from "./output.ts";

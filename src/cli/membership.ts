@@ -2,12 +2,13 @@
  * A place in the run of somebody else's broker: one connection that has said `join` and stays open, so that the broker does
  * not end before us. It is never made again: a broker that is gone has taken along all it held.
  */
+
+import { BunPipeTransport } from "../client/bun-pipe-transport.ts";
 import { Call, type Outgoing } from "../client/call.ts";
 import { systemClientClock } from "../client/client-clock.ts";
 import { Link } from "../client/link.ts";
 import type { EndCommand } from "../protocol/end-of-run.ts";
 import { EphemeralError } from "../protocol/errors.ts";
-import { BunPipeTransport } from "./bun-pipe-transport.ts";
 
 export interface MembershipOptions {
   readonly pipe: string;
@@ -32,7 +33,7 @@ const joinMsMax = 5000;
 export function joinRun({ pipe, secret, label }: MembershipOptions): Promise<Membership> {
   const joined = Promise.withResolvers<Membership>();
   const lost = Promise.withResolvers<string>();
-  const transport = new BunPipeTransport(pipe, { onAbsent: () => {} });
+  const transport = new BunPipeTransport(pipe);
   const options = { transport, clock: systemClientClock, greetingMs: joinMsMax, secret, introduction: { label } };
   let isAsked = false;
   const link = new Link(options, {

@@ -1,14 +1,15 @@
 import { describe, expect, test } from "bun:test";
 import { chownSync, writeFileSync } from "node:fs";
 import { join } from "node:path";
+import { BunPipeTransport } from "../../src/client/bun-pipe-transport.ts";
 import { Client } from "../../src/client/client.ts";
 import { PipeTransport } from "../../src/client/pipe-transport.ts";
+import type { Transport } from "../../src/client/transport.ts";
 import { temporaryDirectory } from "../support/broker.ts";
 import { scriptedBroker } from "../support/scripted-broker.ts";
 
-/** What opening a transport at `path` comes to. */
-function opened(path: string): Promise<"open" | Error | undefined> {
-  const transport = new PipeTransport(path);
+/** What opening a transport comes to. */
+function opening(transport: Transport): Promise<"open" | Error | undefined> {
   return new Promise((resolve) => {
     transport.open({
       onOpen: () => {
@@ -21,7 +22,12 @@ function opened(path: string): Promise<"open" | Error | undefined> {
   });
 }
 
-describe("PipeTransport.open()", () => {
+describe.each([
+  ["PipeTransport", PipeTransport],
+  ["BunPipeTransport", BunPipeTransport],
+])("%s.open()", (_name, Pipe) => {
+  const opened = (path: string) => opening(new Pipe(path));
+
   test("opens a socket of this user", async () => {
     await using broker = await scriptedBroker();
     expect(await opened(broker.pipe)).toBe("open");

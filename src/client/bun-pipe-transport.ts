@@ -1,15 +1,16 @@
 /**
- * The client's pipe over Bun's own sockets: `node:net` takes 4 ms to load, most of what a thin command costs beyond the
- * runtime itself. Checks the path as the client does, and tells apart a broker that is not there from one that is lost.
+ * The pipe over Bun's own sockets: `node:net` there takes 4 ms to load, most of what a thin command costs beyond the runtime
+ * itself, and half as much again for each command that goes alone. Tells apart a broker that is not there from one that is
+ * lost.
  */
-import { checkSocketPath } from "../client/socket-path.ts";
-import type { Transport, TransportHandlers } from "../client/transport.ts";
+import { checkSocketPath } from "./socket-path.ts";
+import type { Transport, TransportHandlers } from "./transport.ts";
 
 type Phase = "new" | "open" | "closing" | "over";
 
 export class BunPipeTransport implements Transport {
   readonly endpoint: string;
-  readonly #onAbsent: () => void;
+  readonly #onAbsent: (() => void) | undefined;
   readonly #encoder = new TextEncoder();
   #handlers: TransportHandlers | undefined;
   #socket: Bun.Socket | undefined;
@@ -20,7 +21,7 @@ export class BunPipeTransport implements Transport {
   #unsentBytes = 0;
 
   /** `onAbsent` is called when nobody listens at `path`, before the handlers hear that it could not open. */
-  constructor(path: string, { onAbsent }: { readonly onAbsent: () => void }) {
+  constructor(path: string, { onAbsent }: { readonly onAbsent?: () => void } = {}) {
     this.endpoint = path;
     this.#onAbsent = onAbsent;
   }
@@ -33,7 +34,7 @@ export class BunPipeTransport implements Transport {
     this.#handlers = handlers;
     this.#dial().catch((error: unknown) => {
       const isAbsent = error instanceof Error && "code" in error && absentCodes.has(error.code);
-      if (isAbsent) this.#onAbsent();
+      if (isAbsent) this.#onAbsent?.();
       this.#end(error instanceof Error ? error : new Error(`${error}`));
     });
   }
