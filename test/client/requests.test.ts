@@ -1,5 +1,6 @@
 import { describe, expect, test } from "bun:test";
 import { Client } from "../../src/client/client.ts";
+import { msgpack } from "../../src/msgpack/client-codec.ts";
 import { closeCodes } from "../../src/protocol/errors.ts";
 import { lineClient, testBroker } from "../support/broker.ts";
 import { bundleClient, runScript } from "../support/client-bundle.ts";
@@ -121,6 +122,23 @@ describe("Client.serve() and Client.request()", () => {
     await expect(asker.request("nobody", 1, { waitMs: 1 })).rejects.toMatchObject({ code: "timeout" });
   });
 
+  test.each([
+    ["MessagePack asks JSON", { codec: msgpack }, {}],
+    ["JSON asks MessagePack", {}, { codec: msgpack }],
+  ])("speak any codec: %s", async (_what, asking, answering) => {
+    await using broker = await testBroker();
+    using responder = new Client(broker.pipe, answering);
+    using asker = new Client(broker.pipe, asking);
+    const data = { bytes: Uint8Array.of(0, 255), list: [1, "é", null], $binary: "no bytes" };
+    await responder.serve("echo", (given) => given);
+    expect(await asker.request("echo", data)).toEqual(data);
+    const told = Promise.withResolvers<unknown>();
+    await responder.onEvent("e", told.resolve);
+    const [own] = (await asker.ps()).filter(({ serves }) => serves !== undefined);
+    expect(await asker.send({ session: own?.session ?? "" }, "e", data)).toBe(1);
+    expect(await told.promise).toEqual(data);
+  });
+
   test("serve a method once a client", async () => {
     await using broker = await testBroker({ limits: { methodsPerSessionMax: 1 } });
     using client = new Client(broker.pipe);
@@ -189,6 +207,7 @@ describe("a served method", () => {
     last.say(pushOf(1, "once"));
     const said = [await last.next(), await last.next()];
     expect(said.map(({ action }) => action).sort()).toEqual(["respond", "serve"]);
+    expect(said).toContainEqual(expect.objectContaining({ action: "respond", request: 1, data: "done" }));
     for (const command of said) last.answer(command, { responded: true });
     held[1]?.answer("done too");
     await took(last, { action: "respond", request: 2, data: "done too" }, { responded: true });
