@@ -57,6 +57,7 @@ describe("README", () => {
     { name: "work", output: "test cart.spec.ts\ntest login.spec.ts\ncalls: 0\n" },
     { name: "set and get", output: "calls: 0\n" },
     { name: "a watch", output: "set\ncalls: 0\n" },
+    { name: "channels", output: '{\n  text: "hello",\n}\ncalls: 0\n' },
     { name: "questions", output: "sum of 2\ncalls: 0\n" },
     { name: "tidying up", output: "calls: 0\n" },
     { name: "a cut connection", output: "calls: 0\n" },

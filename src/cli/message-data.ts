@@ -19,7 +19,8 @@ export function dataOfBytes(bytes: Uint8Array): unknown {
   }
 }
 
-function dataOfText(text: string): unknown {
+/** A line, or an argument. */
+export function dataOfText(text: string): unknown {
   try {
     return fromJsonValue(JSON.parse(text));
   } catch {

@@ -29,7 +29,8 @@ export type ChannelEvent =
   /** We were too slow, and the broker dropped messages of these offsets, as the overflow says. With `to` below `from` it was
    *  a `join` or a `leave`. */
   | { readonly event: "gap"; readonly from: number; readonly to: number }
-  | { readonly event: "join" | "leave"; readonly member: Member }
+  | { readonly event: "join"; readonly member: Member }
+  | { readonly event: "leave"; readonly member: Member }
   /** Nothing is told any more: the broker ended the subscription, or is gone. */
   | { readonly event: "unsubscribed"; readonly error: EphemeralError };
 

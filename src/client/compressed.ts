@@ -1,6 +1,6 @@
 /**
  * The seed's compressed values: the JSON text, gzipped, as base64, beside a flag. Reading one is bounded, so that a small
- * value cannot fill the memory. `node:zlib` is loaded with the first of them.
+ * value cannot fill the memory. Uses Compression Streams, the same on Node, Bun and in a browser.
  */
 import { EphemeralError } from "../protocol/errors.ts";
 import { fromJsonValue } from "../protocol/json-values.ts";
@@ -14,13 +14,13 @@ const inflatedBytesFree = 1 * MiB;
 /** The value behind a reply's `value` and its `compressed` flag.
  *  @throws {EphemeralError} `invalid_json` when it inflates to no JSON or to too much */
 export async function decompressValue(key: string, value: unknown): Promise<unknown> {
-  const { gunzipSync } = await import("node:zlib");
-  const packed = Buffer.from(typeof value === "string" ? value : "", "base64");
-  const maxOutputLength = Math.min(inflatedBytesMax, Math.max(inflatedBytesFree, inflationMax * packed.length));
   try {
-    return fromJsonValue(JSON.parse(gunzipSync(packed, { maxOutputLength }).toString("utf8")));
+    const packed = Uint8Array.from(atob(`${value}`), (character) => character.charCodeAt(0));
+    const bytesMax = Math.min(inflatedBytesMax, Math.max(inflatedBytesFree, inflationMax * packed.length));
+    const inflated = await passed(packed, new DecompressionStream("gzip"), bytesMax);
+    return fromJsonValue(JSON.parse(new TextDecoder().decode(inflated)));
   } catch (error) {
-    const actual = error instanceof RangeError ? `it is over ${maxOutputLength} bytes` : `${error}`;
+    const actual = error instanceof RangeError ? error.message : `${error}`;
     throw new EphemeralError("invalid_json", `Cannot decompress the value of "${key}": wanted gzipped JSON, ${actual}`);
   }
 }
@@ -29,7 +29,30 @@ export async function decompressValue(key: string, value: unknown): Promise<unkn
  *  not get smaller. */
 export async function compressText(text: string, threshold: number): Promise<string | undefined> {
   if (text.length < threshold) return undefined;
-  const { gzipSync } = await import("node:zlib");
-  const packed = gzipSync(text).toString("base64");
+  const gzipped = await passed(new TextEncoder().encode(text), new CompressionStream("gzip"));
+  let binary = "";
+  // In parts: a call takes only so many arguments.
+  for (let at = 0; at < gzipped.length; at += 8192) binary += String.fromCharCode(...gzipped.subarray(at, at + 8192));
+  const packed = btoa(binary);
   return packed.length < text.length ? packed : undefined;
+}
+
+/** `bytes` as the stream gives them back.
+ *  @throws {RangeError} when it gives back more than `bytesMax` */
+async function passed(
+  bytes: Uint8Array<ArrayBuffer>,
+  stream: CompressionStream | DecompressionStream,
+  bytesMax = Number.POSITIVE_INFINITY,
+): Promise<Uint8Array> {
+  const reader = new Blob([bytes]).stream().pipeThrough(stream).getReader();
+  const chunks: Uint8Array<ArrayBuffer>[] = [];
+  let length = 0;
+  for (let read = await reader.read(); !read.done; read = await reader.read()) {
+    chunks.push(read.value);
+    length += read.value.length;
+    if (length <= bytesMax) continue;
+    await reader.cancel();
+    throw new RangeError(`it is over ${bytesMax} bytes`);
+  }
+  return new Uint8Array(await new Blob(chunks).arrayBuffer());
 }

@@ -17,7 +17,7 @@ const library = [
 /** What holds a broker. */
 const program = ["cli/main.ts", "broker/embedded.ts"];
 
-/** Names stay, for stack traces. In the library lines stay, too: Node prints the one that an uncaught error comes from. */
+/** Names stay, for stack traces. In the library for Node and Bun lines stay, too: Node prints the one that an uncaught error comes from. */
 const minify = {
   library: { syntax: true, whitespace: false, identifiers: false },
   program: { syntax: true, whitespace: true, identifiers: true, keepNames: true },
@@ -39,6 +39,7 @@ export async function writeBundles(options: BundleOptions): Promise<ReadonlySet<
     // The command must start fast on Node: one file.
     writeModules(options, { entries: ["cli/node.ts"], target: "node", splitting: false }),
     writeRequired(options),
+    writeBrowser(options),
     writePart(options, brokerPart),
     writePart(options, metricsPart),
   ]);
@@ -69,6 +70,31 @@ async function writeModules(
       naming: { entry: "[dir]/[name].js", chunk: `${target === "bun" ? "cli" : "shared"}/[name]-[hash].js` },
     }),
   );
+}
+
+/** The client for pages: one file with nothing of Node in it, found by the condition `browser`. */
+async function writeBrowser({ source, outdir }: BundleOptions): Promise<string[]> {
+  const built = await Bun.build({
+    entrypoints: [join(source, "client/client.ts")],
+    outdir,
+    target: "browser",
+    format: "esm",
+    minify: minify.program,
+    metafile: true,
+    plugins: [dialledByUrl(source)],
+    naming: "client/browser.js",
+  });
+  return packagesIn(built);
+}
+
+/** A browser has no pipes: what dials them gives its place to what dials URLs. */
+function dialledByUrl(source: string): Bun.BunPlugin {
+  return {
+    name: "dialled by URL",
+    setup(build) {
+      build.onResolve({ filter: /^\.\/dialling\.ts$/ }, () => ({ path: join(source, "client/browser-dialling.ts") }));
+    },
+  };
 }
 
 async function writePart({ outdir }: BundleOptions, { exports, file }: Part): Promise<string[]> {

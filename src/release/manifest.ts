@@ -32,7 +32,10 @@ export function packageManifest({ name, version, description, license }: Program
     types: "./dist/types/client/broker-process.d.cts",
     exports: {
       ".": both("client/broker-process"),
-      "./client": both("client/client"),
+      "./client": {
+        browser: { types: "./dist/types/client/client.d.ts", default: "./dist/client/browser.js" },
+        ...both("client/client"),
+      },
       "./msgpack": both("msgpack/client-codec"),
       "./local": both("local/local"),
       // Bun can `require` an ES module.

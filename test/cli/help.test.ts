@@ -64,9 +64,13 @@ Work
   barrier  Run a command once so many have come
 
 Messages
-  request  Ask whoever serves a method, and print the answer
-  serve    Answer requests of a method with a command, until Ctrl-C
-  send     Say something to one session
+  pub       Publish a message in a channel, or each line of standard input
+  sub       Print what is published in channels, until Ctrl-C
+  presence  Show who is a member of a channel
+  channels  Show the channels there are, who listens and what they keep
+  request   Ask whoever serves a method, and print the answer
+  serve     Answer requests of a method with a command, until Ctrl-C
+  send      Say something to one session
 
 Broker
   ls       Show which brokers of yours are running

@@ -5,6 +5,7 @@
 import { afterAll, beforeAll, describe, expect, setDefaultTimeout, test } from "bun:test";
 import { mkdirSync, statSync, symlinkSync } from "node:fs";
 import { dirname, join } from "node:path";
+import { gzipSync } from "node:zlib";
 import { type PackedPackage, packedPackage, root, run } from "../support/package.ts";
 
 setDefaultTimeout(60_000);
@@ -103,6 +104,19 @@ describe("The client of the package", () => {
       expect(text).not.toContain("MemoryEngine");
     },
   );
+
+  test("for a browser is one file that reaches nothing at all", async () => {
+    const text = await Bun.file(join(packed.unpacked, "dist/client/browser.js")).text();
+    expect(new Bun.Transpiler({ loader: "js" }).scanImports(text)).toEqual([]);
+    expect(text).not.toMatch(/PipeTransport|node:/);
+    const bundled = await Bun.build({
+      entrypoints: [join(packed.unpacked, "dist/client/browser.js")],
+      target: "browser",
+      minify: true,
+    });
+    const [output] = bundled.outputs;
+    expect(gzipSync((await output?.text()) ?? "", { level: 9 }).length).toBeWithin(1, 20 * 1024);
+  });
 
   const commonjs = `const { Broker, Client, EphemeralError } = require("ephemerald");
     const client = require("ephemerald/client");

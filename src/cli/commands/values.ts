@@ -46,7 +46,7 @@ export const getPage = definePage({
     }),
 });
 
-/** The seed's clients compress large values; `node:zlib` is loaded for those alone. */
+/** The seed's clients compress large values; what inflates them is loaded for those alone. */
 async function decompressed(key: string, stored: unknown): Promise<unknown> {
   const { decompressValue } = await import("../../client/compressed.ts");
   return decompressValue(key, stored);
