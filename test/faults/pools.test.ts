@@ -1,58 +1,80 @@
 import { describe, expect, test } from "bun:test";
 import { lineClient } from "../support/broker.ts";
 import { brokerProcess } from "../support/broker-process.ts";
-import { type Holdable, overGoalMs, readyWorkers } from "../support/hand-on.ts";
+import { overBrokerGoalMs, overGoalMs, readyWorkers } from "../support/hand-on.ts";
+import { grantOf, holdables } from "../support/holdables.ts";
 import { readProc, until } from "../support/processes.ts";
 import { rawClient } from "../support/raw-client.ts";
+import { isThorough } from "../support/thorough.ts";
 
 type Answer = Record<string, unknown>;
 
-const grantOf = (answer: Answer | undefined): { id: string; fence: number; items: Answer[] } => answer?.grant as never;
 const lock = (pool: string, extra: object = {}): object => ({
   action: "acquire",
   wants: [{ pool, size: 1 }],
   waitMs: -1,
   ...extra,
 });
-const granted: Pick<Holdable, "giveBack" | "fenceOf"> = {
-  giveBack: (answer) => ({ action: "release", grant: grantOf(answer).id }),
-  fenceOf: (answer) => grantOf(answer).fence,
-};
+describe("what a worker held is the next one's", () => {
+  const kinds = Object.entries(holdables);
 
-describe("what a killed worker holds is the next one's within 10 ms at p99", () => {
-  const holdables: Record<string, Holdable & { readonly rounds: number }> = {
-    "a lock": { rounds: 200, ask: () => lock("db"), ...granted },
-    "a pool's items": {
-      rounds: 50,
-      ask: () => ({ action: "acquire", wants: [{ pool: "seats", size: 2, count: 2 }], waitMs: -1 }),
-      ...granted,
-    },
-    "two locks at once": {
-      rounds: 50,
-      ask: () => ({
-        action: "acquire",
-        wants: [
-          { pool: "a", size: 1 },
-          { pool: "b", size: 1 },
-        ],
-        waitMs: -1,
-      }),
-      ...granted,
-    },
-    "a once": {
-      rounds: 50,
-      ask: () => ({ action: "once", key: "login", waitMs: -1 }),
-      giveBack: ({ fence }) => ({ action: "once.reject", key: "login", fence, reason: "next round" }),
-      fenceOf: ({ fence }) => Number(fence),
-    },
-  };
-
-  test.each(Object.entries(holdables))(
-    "%s",
-    async (what, { rounds, ...held }) => {
+  test.each(kinds)(
+    "within 10 ms of its being killed, at p99: %s",
+    async (what, held) => {
+      const often = what === "a lock" || what === "a lease";
+      const rounds = (often ? 50 : 20) * (isThorough ? 4 : 1);
       expect(await overGoalMs(what, { held, rounds })).toBeLessThanOrEqual(0);
     },
     120_000,
+  );
+
+  test.each(kinds)(
+    "within 2 ms of its connection's end, at p99: %s",
+    async (what, held) => {
+      expect(await overBrokerGoalMs(what, { held, rounds: 100 })).toBeLessThanOrEqual(0);
+    },
+    60_000,
+  );
+
+  test.each(kinds)(
+    "when one who was killed waited before: %s",
+    async (_, held) => {
+      await using broker = await brokerProcess();
+      await using workers = await readyWorkers(broker.pipe, 2);
+      const [holder, killed] = workers;
+      using next = await lineClient(broker.pipe);
+      if (held.before !== undefined) await next.ask(held.before);
+      expect(await holder?.ask(held.ask("holder"))).toMatchObject({ ok: true });
+      killed?.say({ id: 1, ...held.ask("killed") });
+      expect(await killed?.ask({ id: 2, action: "ping" })).toMatchObject({ id: 2 });
+      next.say({ id: 1, ...held.ask("next") });
+      expect(await next.ask({ id: 2, action: "ping" })).toMatchObject({ id: 2 });
+      process.kill(killed?.pid ?? 0, "SIGKILL");
+      await killed?.exited;
+      process.kill(holder?.pid ?? 0, "SIGKILL");
+      expect(await next.next()).toMatchObject({ id: 1, ok: true });
+    },
+    20_000,
+  );
+
+  test.each(kinds)(
+    "not while it is only stopped: %s",
+    async (_, held) => {
+      await using broker = await brokerProcess();
+      await using workers = await readyWorkers(broker.pipe, 1);
+      const [holder] = workers;
+      using next = await lineClient(broker.pipe);
+      if (held.before !== undefined) await next.ask(held.before);
+      // What gives a lease back names whom `giveBack` names.
+      const answer = await holder?.ask(held.ask("waiter"));
+      process.kill(holder?.pid ?? 0, "SIGSTOP");
+      await until(() => /^State:\s+T/m.test(readProc(holder?.pid ?? 0, "status")));
+      expect(await next.ask({ ...held.ask("next"), waitMs: 50 })).toMatchObject({ error: "timeout" });
+      process.kill(holder?.pid ?? 0, "SIGCONT");
+      expect(await holder?.ask(held.giveBack(answer ?? {}))).toMatchObject({ ok: true });
+      expect(await next.ask(held.ask("next"))).toMatchObject({ ok: true });
+    },
+    20_000,
   );
 });
 
