@@ -191,6 +191,16 @@ describe("ephemeral serve", () => {
     },
   );
 
+  test("in a terminal ends by Ctrl-C, which its command gets too", async () => {
+    await using scene = await Scene.open();
+    const trial = await scene.serve(shell("echo > began; exec sleep 60"), { inTerminal: true });
+    const asking = scene.client.request("m");
+    await until(() => Bun.file(join(trial.directory, "began")).exists());
+    trial.type("\x03");
+    await expect(asking).rejects.toThrow("SIGINT ended its responder");
+    expect(await trial.ending()).toEqual({ status: 130, killed: true });
+  });
+
   test("killed itself, leaves no command behind, and who asked is told at once", async () => {
     await using scene = await Scene.open();
     const trial = await scene.serve(["-j", "2", ...shell('[ "$(cat)" = slow ] && exec sleep 60; echo quick')]);
