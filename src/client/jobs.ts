@@ -76,8 +76,9 @@ export class Jobs<Data> {
     }
   }
 
-  /** Says both in one breath, of which the broker does the ack first, and waits for both answers: half the round trips. What the
-   *  caller has done about the job already stands. */
+  /** Says both in one breath, of which the broker does the ack first, and waits for both answers: half the round trips. Taking
+   *  more ahead would keep from others, at the end of the queue, what they are free for. What the caller has done about the job
+   *  already stands. */
   async #ackAndTake(job: Job<Data>): Promise<Job<Data> | undefined> {
     const acked = job.ack();
     const taken = this.#take();

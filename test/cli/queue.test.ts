@@ -7,6 +7,7 @@ import { Client } from "../../src/client/client.ts";
 import { testBroker } from "../support/broker.ts";
 import { type Invocation, type InvocationOptions, invoke } from "../support/invocation.ts";
 import { programs } from "../support/programs.ts";
+import { isThorough } from "../support/thorough.ts";
 import { Trial, type TrialOptions } from "../support/trial.ts";
 import { until } from "../support/until.ts";
 
@@ -287,6 +288,15 @@ describe("ephemeral queue run", () => {
     expect(await run.ending()).toEqual({ status: 69, killed: false });
     await run.closedStreams();
     expect(run.stdout).toBe("ready\nwent on\n");
+  });
+
+  // It says so every five seconds: what takes less is not worth a line.
+  test.if(isThorough)("elsewhere a line now and then says how it goes", async () => {
+    await using scene = await Scene.open();
+    await scene.queue.push(["a", "b", "c"], { closes: true });
+    const run = scene.start(["--", "sh", "-c", '[ "$1" = a ] || exec sleep 5.5', "sh", "{}"]);
+    await until(() => run.stderr !== "", 10_000);
+    expect(run.stderr).toMatch(/^ephemeral: 1 of 3 done, 1 running, 0 failed, 0\.\d\d\/s, \d+s left\n$/);
   });
 
   test("on a terminal it keeps the last row for how it goes, and gives it back", async () => {
