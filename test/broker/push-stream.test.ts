@@ -73,6 +73,17 @@ describe("PushStream.push()", () => {
     expect(outbox.said).toEqual(["a1", "b1", "gap 1 3-3", "d1", "c2"]);
   });
 
+  test("latest tells a gap from what it keeps first, so that a reader that goes by offsets sees no other", () => {
+    const { stream, outbox, push } = streamWith("latest");
+    push("a1", "b1", "c1", "d1", "d2", "d3");
+    outbox.room = 2;
+    expect(stream.drained()).toBe(false);
+    push("d4");
+    outbox.room = 9;
+    push("e1");
+    expect(outbox.said).toEqual(["a1", "b1", "gap 2 3-5", "c1", "gap 1 6-6", "d4", "e1"]);
+  });
+
   test("latest drops the oldest key past its bound", () => {
     const { stream, outbox, push } = streamWith("latest", 2);
     push("a1", "b1", "c1", "d1", "e1");
@@ -89,6 +100,43 @@ describe("PushStream.push()", () => {
     outbox.room = 1;
     expect(stream.drained()).toBe(true);
     expect(outbox.said).toEqual(["a1", "b1", "c1", "d1"]);
+  });
+});
+
+describe("PushStream.pushAll()", () => {
+  const parts = ["a1", "b1", "c1"].map((frame, index) => ({ frame, key: "k", from: index + 1, to: index + 1 }));
+
+  test("says all in one where there is room, and each by itself where there is not", () => {
+    const one = streamWith("gap");
+    one.stream.pushAll({ whole: "a1b1c1", parts });
+    expect(one.outbox.said).toEqual(["a1b1c1"]);
+    one.outbox.room = 0;
+    one.stream.pushAll({ whole: "a1b1c1", parts });
+    one.outbox.room = 9;
+    one.stream.drained();
+    expect(one.outbox.said).toEqual(["a1b1c1", "gap 3 1-3"]);
+  });
+
+  test("says what there is room for, and nothing behind the hole", () => {
+    const { stream, outbox } = streamWith("close");
+    const roomForShort = outbox.room;
+    outbox.room = 0;
+    stream.pushAll({ whole: "a1b1c1", parts });
+    outbox.room = roomForShort;
+    stream.pushAll({ whole: "a1b1c1", parts });
+    expect(outbox).toMatchObject({ said: [], closes: 1 });
+  });
+});
+
+describe("PushStream.offer()", () => {
+  test("changes nothing where there is no room", () => {
+    const { stream, outbox } = streamWith("gap");
+    outbox.room = 0;
+    expect(stream.offer("a1")).toBe(false);
+    outbox.room = 1;
+    expect(stream.drained()).toBe(true);
+    expect(stream.offer("b1")).toBe(true);
+    expect(outbox.said).toEqual(["b1"]);
   });
 });
 
