@@ -66,7 +66,8 @@ export interface ChannelCommands {
       /** With `recover` only. True: `messages` has all that was missed, up to `offset`. False: none, and some are lost. */
       readonly recovered?: boolean | undefined;
       readonly messages: readonly Message[] | Encoded;
-      /** These were not all up to `offset`: `history` gives the rest, while newer ones are pushed already. */
+      /** These were not all up to `offset`: `history` gives the rest, while newer ones are pushed already, which it may give
+       *  once more. */
       readonly more?: true | undefined;
     };
   };
@@ -120,7 +121,7 @@ export interface MessagePush extends Message {
 }
 
 /** Messages of these offsets, both ends included, are missing here. With the overflow `latest` those of them that were kept
- *  follow, in their order. Where `to` is less than `from` no message is missing, but a `join` or a `leave`. */
+ *  follow, in their order, after this gap or after the next: each has a higher offset than the message before it. Where `to` is less than `from` no message is missing, but a `join` or a `leave`. */
 export interface ChannelGapPush {
   readonly push: "gap";
   readonly channel: string;
