@@ -73,7 +73,8 @@ export class Broker {
     return (await this.#launch).pipe;
   }
 
-  /** Ends the broker, resolves when it has ended and gives `EPHEMERAL_PIPE` its former value. Idempotent. */
+  /** Ends the broker, resolves when it has ended and gives `EPHEMERAL_PIPE` its former value. Idempotent. What clients have
+   *  registered with `onEnd` has run by then, unless it took longer than 10 seconds: then it goes on by itself. */
   stop(): Promise<void> {
     const launch = this.#launch;
     if (launch !== undefined) {

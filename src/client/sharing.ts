@@ -1,6 +1,6 @@
 /**
- * The part of the client that shares work: rate limits, barriers, queues, and what is left to do when all is over. What it needs is loaded with the first of its
- * calls.
+ * The part of the client that shares work: rate limits, barriers, queues, and what is left to do when all is over. What it
+ * needs is loaded with the first of its calls.
  */
 import type { LimitGrant, QueueCounts, QueueInfo } from "../protocol/sharing.ts";
 import type { ClientClock } from "./client-clock.ts";
@@ -30,7 +30,13 @@ export class Sharing extends Messaging {
 
   constructor(connection: Connection, clock: ClientClock) {
     super(connection, clock);
-    this.#loaded = async () => new (await import("./shared-work.ts")).SharedWork(connection, clock);
+    const load = async () => new (await import("./shared-work.ts")).SharedWork(connection, clock);
+    let loading: Promise<SharedWork> | undefined;
+    // One for all: the first calls are said in the order they were made in.
+    this.#loaded = () => {
+      loading ??= load();
+      return loading;
+    };
   }
 
   /** Waits until this may go on without there being more than `limit` in any `windowMs` milliseconds, over all processes of the

@@ -9,6 +9,8 @@ import { Client } from "../../src/client/client.ts";
 import { lineClient } from "../support/broker.ts";
 import { until } from "../support/processes.ts";
 import { type Program, programs } from "../support/programs.ts";
+import { Random } from "../support/random.ts";
+import { isThorough } from "../support/thorough.ts";
 import { type SeenEnding, Trial, type TrialOptions } from "../support/trial.ts";
 
 setDefaultTimeout(30_000);
@@ -45,6 +47,11 @@ function notes(trial: Trial): readonly string[] {
 async function nothingLeft(trial: Trial): Promise<void> {
   await until(() => trial.processes().length === 0);
   expect(trial.runDirectories()).toEqual([]);
+}
+
+function pipeOf(trial: Trial): string {
+  const [sock = ""] = trial.runDirectories().filter((path) => path.endsWith("/sock"));
+  return join(trial.directory, "ephemeral", sock);
 }
 
 function killReapers(trial: Trial): void {
@@ -155,8 +162,7 @@ describe("what is run at the end", () => {
       environment: { ODD: "it's\n$HOME" },
     });
     await trial.said("ready");
-    const [sock = ""] = trial.runDirectories().filter((path) => path.endsWith("/sock"));
-    using client = new Client(join(trial.directory, "ephemeral", sock));
+    using client = new Client(pipeOf(trial));
     const script = `pwd > seen; printf '%s\\0' "$@" "$ODD" "$EVEN" "$hooks" "\${EPHEMERAL_PIPE-no pipe}" >> seen`;
     const env = { EVEN: "x\n'y' $(id)", hooks: "3" };
     await client.onEnd(["sh", "-c", script, "sh", ...words], { cwd: trial.directory, env });
@@ -232,6 +238,29 @@ describe("what is run at the end, when somebody is killed while it runs:", () =>
 });
 
 describe("registering something for the end", () => {
+  test("is answered when it is sure to be run: start is killed at any moment, and all that was answered runs once", async () => {
+    const random = new Random();
+    for (let round = 0; round < (isThorough ? 25 : 2); round++) {
+      await using trial = start(["sh", "-c", `echo ready; ${forever}`]);
+      await trial.said("ready");
+      using client = new Client(pipeOf(trial), { timeoutMs: 500 });
+      const answered: string[] = [];
+      const last = random.integer(20);
+      const registered = Array.from({ length: 20 }, async (_, index) => {
+        await client.onEnd(["sh", "-c", noted(`${index}`)], { cwd: trial.directory });
+        answered.push(`${index}`);
+        if (index === last) trial.signal("SIGKILL");
+      });
+      await Promise.allSettled(registered);
+      expect(await trial.ending()).toEqual(killedBy(9));
+      await nothingLeft(trial);
+      const run = notes(trial);
+      // Those behind that were not answered may have come through all the same.
+      expect(answered.filter((word) => !run.includes(word))).toEqual([]);
+      expect(run).toEqual(Array.from({ length: run.length }, (_, index) => `${run.length - 1 - index}`));
+    }
+  });
+
   test("is refused with --no-on-end", async () => {
     const command = `${source.argv.join(" ")} on-end -- sh -c '${noted("it")}'`;
     await using trial = start(["sh", "-c", command], { flags: ["--no-on-end"] });
@@ -248,8 +277,7 @@ describe("registering something for the end", () => {
     await trial.said("ready");
     killReapers(trial);
     await until(() => trial.reapers().length === 0);
-    const [sock = ""] = trial.runDirectories().filter((path) => path.endsWith("/sock"));
-    using client = await lineClient(join(trial.directory, "ephemeral", sock));
+    using client = await lineClient(pipeOf(trial));
     const refused = await client.ask({ action: "onEnd", argv: ["true"], cwd: "/" });
     expect(refused).toMatchObject({ ok: false, error: "unavailable", retryable: true });
     trial.type("\n");

@@ -3,7 +3,7 @@
  * environment says meanwhile.
  */
 import { afterAll, beforeAll, describe, expect, test } from "bun:test";
-import { mkdirSync, readdirSync, symlinkSync } from "node:fs";
+import { existsSync, mkdirSync, readdirSync, symlinkSync } from "node:fs";
 import { dirname, join } from "node:path";
 import { bundleLibrary, type LibraryBundle, type Runtime } from "../support/library-bundle.ts";
 import { processesOf, readProc, until } from "../support/processes.ts";
@@ -77,6 +77,26 @@ describe.each<Runtime>(["node", "bun"])("Broker on %s", (runtime) => {
     } finally {
       process.kill(other, "SIGKILL");
     }
+  });
+
+  test("has what is registered for the end run when it is stopped, and when its creator is killed", async () => {
+    const noted = (word: string): string => join(dirname(library.folder), `${runtime}-${word}`);
+    await using script = await library.run(
+      runtime,
+      `const [stopped, left] = [new Broker(), new Broker()];
+       await new Client(await stopped.start()).onEnd(["touch", ${JSON.stringify(noted("stopped"))}]);
+       await stopped.stop();
+       say(await left.start());
+       await new Client().onEnd(["sh", "-c", 'echo to nobody; touch "$0"', ${JSON.stringify(noted("left"))}]);
+       say("registered");
+       setInterval(() => {}, 1000);`,
+    );
+    const pipe = String(await script.next());
+    expect(await script.next()).toBe("registered");
+    expect([existsSync(noted("stopped")), existsSync(noted("left"))]).toEqual([true, false]);
+    script.kill("SIGKILL");
+    await until(() => isGone(pipe), 5000);
+    expect(existsSync(noted("left"))).toBe(true);
   });
 
   test("two at once: each keeps its own, and the environment names the younger that is left", async () => {
