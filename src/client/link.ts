@@ -236,7 +236,8 @@ export class Link {
     if (typeof message.id === "number") this.#answer(message.id, message);
     else if (message.push === "closing") this.#closing(message);
     else if (message.push !== undefined) this.#events.onPush?.(message);
-    else if (message.ok === false) this.#loss = lossOf(errorOfReply(message));
+    // It could not read something of ours, and cannot say what: whoever waits for that would wait in vain.
+    else if (message.ok === false) this.#break(errorOfReply(message));
     return this.#phase !== "over";
   };
 

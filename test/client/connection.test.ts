@@ -3,6 +3,7 @@ import { join } from "node:path";
 import { Client } from "../../src/client/client.ts";
 import { temporaryDirectory } from "../support/broker.ts";
 import { ManualClientClock } from "../support/manual-client-clock.ts";
+import { quickClock } from "../support/quick-clock.ts";
 import { helloReply, scriptedBroker } from "../support/scripted-broker.ts";
 
 const reasonOf = (promise: Promise<unknown>): Promise<unknown> =>
@@ -288,6 +289,18 @@ describe("Client, when the connection is cut", () => {
     last.answer(await last.next(), { value: "done", version: 1 });
     expect(await value).toBe("done");
   });
+});
+
+test("an answer without a number: a frame of ours was spoilt, and the connection is made anew", async () => {
+  await using broker = await scriptedBroker();
+  using client = new Client(broker.pipe, { clock: quickClock });
+  const value = client.get("k");
+  const connection = await broker.greeted();
+  await connection.next();
+  connection.say({ ok: false, error: "invalid_json", message: "Cannot read frame" });
+  const next = await broker.greeted();
+  next.answer(await next.next(), { value: "again", version: 1 });
+  expect(await value).toBe("again");
 });
 
 describe("Client, told to go", () => {
