@@ -49,6 +49,10 @@ export class Grants {
     return this.#connection.call({ command: { action: "pool.remove", pool, slots }, read: ({ size }) => size });
   }
 
+  quarantine(item: { pool: string; slot: number; reason: string }): Promise<void> {
+    return this.#connection.call({ command: { action: "quarantine", ...item }, read: () => undefined });
+  }
+
   why(request: Request<"why">): Promise<WhyReply> {
     return this.#connection.call({ command: { action: "why", ...request }, read: (reply) => reply });
   }

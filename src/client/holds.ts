@@ -67,7 +67,7 @@ export class Holds {
       else if (workerId !== undefined && key !== undefined && key !== "*") this.#delete(workerId, `lease ${key}`);
       else if (workerId !== undefined) this.#takeOf(workerId, () => true);
     } else if (command.action === "quarantine") {
-      this.#delete("", `grant ${command.grant}`);
+      if ("grant" in command) this.#delete("", `grant ${command.grant}`);
     } else if (command.action === "once.resolve" || command.action === "once.reject") {
       const { key: id, fence } = command;
       if (this.has({ kind: "once", id, fence })) this.#delete("", `once ${id}`);

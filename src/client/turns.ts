@@ -78,6 +78,7 @@ export class Turns extends Sharing {
       define: (items) => put("pool.define", items),
       add: (items) => put("pool.add", items),
       remove: async (slots) => (await this.#loaded()).remove(name, slots),
+      quarantine: async (slot, reason) => (await this.#loaded()).quarantine({ pool: name, slot, reason }),
       show: () => this.#why({ pool: name }),
     };
   }
@@ -109,6 +110,9 @@ export interface PoolHandle {
   /** Takes items out, held ones when they are released; without `slots` the whole pool.
    *  @throws {EphemeralError} `unknown_pool`, `not_found` for a slot it does not have */
   remove(slots?: readonly number[]): Promise<number>;
+  /** Takes the item of `slot` out until `add` brings it back; who holds it keeps it until they give it back.
+   *  @throws {EphemeralError} `unknown_pool`, `not_found` for a slot it does not have */
+  quarantine(slot: number, reason: string): Promise<void>;
   /** Who holds its items, who waits for them, which are quarantined and why. */
   show(): Promise<WhyReply>;
 }

@@ -26,6 +26,11 @@ export interface PoolSlots {
   readonly slots: readonly number[] | undefined;
 }
 
+export interface PoolSlot {
+  readonly pool: string;
+  readonly slot: number;
+}
+
 export interface AcquireRequest {
   /** One pool may stand in several wants, but not twice with the same tags and mode. */
   readonly wants: readonly PoolWant[];
@@ -94,6 +99,10 @@ export interface PoolEngine {
   /** Ends a grant whose holder found its items broken: those of defined pools stay out until `addToPool` brings them back.
    *  @throws {EphemeralError} `not_owner`, `bad_command` when nothing of it is of a defined pool */
   quarantineGrant(request: { readonly grant: string; readonly reason: string }, caller: Caller): Awaitable<void>;
+
+  /** Takes one item out, as `quarantineGrant` does, though nobody holds it; whoever does keeps it until they give it back.
+   *  @throws {EphemeralError} `unknown_pool`, `size_mismatch` when the pool was made on first use, `not_found` */
+  quarantineItem(item: PoolSlot & { readonly reason: string }, caller: Caller): Awaitable<void>;
 
   /** Who holds what goes by a name, and who waits for it.
    *  @throws {EphemeralError} `not_found` when nobody does and there is no pool of that name */

@@ -18,7 +18,7 @@ import {
   readValue,
   readWaitMs,
 } from "./fields.ts";
-import { acquiredItemsMax, type Limits, tagBytesMax, tagsMax, wantsMax } from "./limits.ts";
+import { acquiredItemsMax, type Limits, reasonCharactersMax, tagBytesMax, tagsMax, wantsMax } from "./limits.ts";
 import type { PoolItemInput, PoolMode, PoolWant } from "./pools.ts";
 
 export function parsePoolItems(fields: Fields, limits: Limits): Request<"pool.define"> {
@@ -48,6 +48,12 @@ export function parseRenew(fields: Fields, limits: Limits): Request<"renew"> {
   if (ttl === undefined) throw new EphemeralError("ttl_required", "Cannot renew grant: wanted a ttl in milliseconds");
   if (ttl === 0) throw new EphemeralError("invalid_ttl", "Cannot renew grant: wanted a ttl over 0 ms, got 0");
   return { grant: readString(fields, "grant"), ttl };
+}
+
+export function parseQuarantine(fields: Fields, limits: Limits): Request<"quarantine"> {
+  const reason = readString(fields, "reason").slice(0, reasonCharactersMax);
+  if (isAbsent(fields.pool) || !isAbsent(fields.grant)) return { grant: readString(fields, "grant"), reason };
+  return { pool: readKey(fields, "pool", limits), slot: readInteger(fields, "slot", 0), reason };
 }
 
 export function parseWhy(fields: Fields, limits: Limits): Request<"why"> {

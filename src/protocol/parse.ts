@@ -26,7 +26,7 @@ import {
 } from "./fields.ts";
 import { type Limits, labelCharactersMax, reasonCharactersMax } from "./limits.ts";
 import { channelParsers } from "./parse-channels.ts";
-import { parseAcquire, parsePoolItems, parsePoolSlots, parseRenew, parseWhy } from "./parse-pools.ts";
+import { parseAcquire, parsePoolItems, parsePoolSlots, parseQuarantine, parseRenew, parseWhy } from "./parse-pools.ts";
 import { requestParsers } from "./parse-requests.ts";
 import { sharingParsers } from "./parse-sharing.ts";
 
@@ -109,10 +109,7 @@ const parsers: Parsers = {
   "pool.remove": parsePoolSlots,
   acquire: parseAcquire,
   renew: parseRenew,
-  quarantine: (fields) => ({
-    grant: readString(fields, "grant"),
-    reason: readString(fields, "reason").slice(0, reasonCharactersMax),
-  }),
+  quarantine: parseQuarantine,
   why: parseWhy,
   ...sharingParsers,
   ...requestParsers,

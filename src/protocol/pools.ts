@@ -132,7 +132,14 @@ export interface PoolCommands {
     reply: { readonly grant: GrantReply | Encoded };
   };
   renew: { request: { readonly grant: string; readonly ttl: number }; reply: { readonly expiresAtMs: number } };
-  quarantine: { request: { readonly grant: string; readonly reason: string }; reply: Record<never, never> };
+  /** All of a grant, by its holder, who gives it back with that; or one item, by anybody: who holds it keeps it so long. */
+  quarantine: {
+    request: { readonly reason: string } & (
+      | { readonly grant: string }
+      | { readonly pool: string; readonly slot: number }
+    );
+    reply: Record<never, never>;
+  };
   /** `key`: whatever goes by that name; `pool`: the pool alone. */
   why: { request: { readonly key: string } | { readonly pool: string }; reply: WhyReply };
 }

@@ -294,8 +294,8 @@ describe("ephemeral take and pool", () => {
     const held = await turns.client.acquire("accounts");
     expect((await turns.run(["take", "accounts", ...value])).stdout).toBe("bob\n");
     const reason = ["--reason", "password expired"];
-    const refused = await turns.run(["pool", "quarantine", "accounts", "0", ...reason]);
-    expect(refused).toMatchObject({ status: 1, stderr: expect.stringContaining("it is held by watcher") });
+    const refused = await turns.run(["pool", "quarantine", "accounts", "3", ...reason]);
+    expect(refused).toMatchObject({ status: 1, stderr: expect.stringContaining("there is none") });
     expect((await turns.run(["pool", "quarantine", "accounts", "1", ...reason])).status).toBe(0);
     expect((await turns.run(["take", "accounts", ...value])).stdout).toBe("7\n");
     const shown = (await turns.run(["pool", "show", "accounts"])).stdout.split("\n");
@@ -307,7 +307,14 @@ describe("ephemeral take and pool", () => {
       ["0", "held", "watcher"],
       ["1", "quarantined", expect.any(String)],
     ]);
+    expect((await turns.run(["pool", "quarantine", "accounts", "0", "--reason", "locked"])).status).toBe(0);
+    expect((await turns.run(["why", "accounts"])).stdout).toMatch(
+      /^"accounts": 1 of 3 free; item 0 held by watcher for .*; item 0 quarantined by .*: locked, item 1 quarantined by /,
+    );
     await held.release();
+    expect((await turns.run(["why", "accounts"])).stdout).toMatch(/^"accounts": 1 of 3 free; item 0 quarantined by /);
+    const ada = ['{"value":{"user":"ada"},"tags":["admin","eu"]}', "--json-value"];
+    expect((await turns.run(["pool", "add", "accounts", ...ada])).status).toBe(0);
     expect((await turns.run(["pool", "add", "accounts", "bob", "--tag", "eu"])).status).toBe(0);
     expect((await turns.run(["why", "accounts"])).stdout).toBe('"accounts": 3 of 3 free; nobody waits\n');
     expect((await turns.run(["pool", "remove", "accounts", "2", "--json"])).stdout).toBe('{"size":2}\n');

@@ -199,6 +199,20 @@ function abortable(): { signal: AbortSignal; abort: (reason: unknown) => void } 
   return { signal: controller.signal, abort: (reason) => controller.abort(reason) };
 }
 
+describe("PoolHandle.quarantine()", () => {
+  test("takes one item out, whoever has it, until it is added again", async () => {
+    await using broker = await testBroker();
+    using client = new Client(broker.pipe, { label: "admin" });
+    const pool = client.pool("accounts");
+    await pool.define(accounts);
+    const held = await client.acquire("accounts");
+    await pool.quarantine(0, "its password has expired");
+    expect(await held.release()).toBe(true);
+    expect(await pool.show()).toMatchObject({ free: 1, quarantined: [{ item: 0, label: "admin" }] });
+    await expect(pool.quarantine(2, "broken")).rejects.toMatchObject({ code: "not_found" });
+  });
+});
+
 describe("Grant.quarantine()", () => {
   test("keeps an item out until it is added again, and says why and who", async () => {
     await using broker = await testBroker();

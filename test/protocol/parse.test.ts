@@ -515,6 +515,15 @@ describe("parseCommand()", () => {
     expect(refusal(() => requestOf("release", { grant: 1 })).details).toEqual({ field: "grant" });
   });
 
+  test("quarantine takes a grant, or else an item of a pool", () => {
+    const item = { pool: "p", slot: 3, reason: "locked out" };
+    expect(requestOf("quarantine", item)).toEqual(item);
+    expect(requestOf("quarantine", { ...item, grant: "g1" })).toEqual({ grant: "g1", reason: "locked out" });
+    for (const wrong of [{ slot: -1 }, { slot: "3" }, { slot: undefined }, { pool: "" }]) {
+      expect(refusal(() => requestOf("quarantine", { ...item, ...wrong })).code).toBe("bad_command");
+    }
+  });
+
   test("asks for a ttl over 0 where a grant is renewed", () => {
     expect(refusal(() => requestOf("renew", { grant: "g1" })).code).toBe("ttl_required");
     for (const ttl of [0, -1, monthMs + 1]) {

@@ -26,8 +26,9 @@ export function poolRows(parts: PoolsParts): PoolRows {
     renew: { ...row, handle: ({ grant, ttl }, { session }) => engine.renewGrant({ grant, ttlMs: ttl }, session) },
     quarantine: {
       ...row,
-      handle: ({ grant, reason }, { session }) => {
-        const quarantined = engine.quarantineGrant({ grant, reason }, session);
+      handle: (request, { session }) => {
+        const quarantined =
+          "grant" in request ? engine.quarantineGrant(request, session) : engine.quarantineItem(request, session);
         return quarantined instanceof Promise ? quarantined.then(() => ({})) : {};
       },
     },

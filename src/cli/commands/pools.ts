@@ -1,9 +1,8 @@
 /**
  * The page of pool: what items a pool has, and which of them nobody is to get.
  */
-import { EphemeralError } from "../../protocol/errors.ts";
-import type { GrantReply, WhyReply } from "../../protocol/pools.ts";
-import { type Answer, type Ask, call, clientFlags } from "../call.ts";
+import type { WhyReply } from "../../protocol/pools.ts";
+import { type Answer, call, clientFlags } from "../call.ts";
 import type { Arguments, Definitions } from "../definitions.ts";
 import { usageError } from "../failure.ts";
 import { type Paint, table } from "../output.ts";
@@ -40,7 +39,7 @@ export const poolPage = definePage({
   group: "Turns",
   summary: "Define the items of a pool, show who has them, take broken ones out",
   notes: [
-    "define makes the pool of these items, or changes the one there is: items that stay keep their holders, and the same definition again changes nothing. add brings back an item that was quarantined, when it has the same value. remove without items removes the pool; what is held goes when it is released.",
+    "define makes the pool of these items, or changes the one there is: items that stay keep their holders, and the same definition again changes nothing. add brings back an item that was quarantined, when it has the same value. remove without items removes the pool. What is held is removed or quarantined when it is released.",
     'An item is a word; in JSON any value, or {"value":…,"tags":[…]}.',
     "define, add, remove and quarantine print nothing. With --json: size; of show what ephemeral why tells.",
   ],
@@ -48,9 +47,12 @@ export const poolPage = definePage({
     { line: "ephemeral pool define accounts ada bob --tag eu", does: "two accounts, to be had with take" },
     { line: "ephemeral pool define accounts --file accounts.json", does: "values and tags from a file" },
     { line: "ephemeral pool show accounts", does: "who has which" },
-    { line: "ephemeral pool quarantine accounts 1 --reason 'password expired'", does: "nobody gets that one" },
+    {
+      line: "ephemeral pool quarantine accounts 1 --reason 'password expired'",
+      does: "nobody gets that one any more; who has it keeps it",
+    },
   ],
-  refusedWhen: "there is no such pool or item, an item to quarantine is held, or the name is a lock's or semaphore's",
+  refusedWhen: "there is no such pool or item, or the name is a lock's or semaphore's",
   args: definitions,
   async perform(args) {
     const perform = actions[args.action];
@@ -109,7 +111,6 @@ function numbersIn(args: Given): readonly number[] {
   });
 }
 
-/** Takes the item as anybody would, to give it back as broken. What is taken on the way to it goes back with this session. */
 async function quarantine(args: Given): Promise<void> {
   const { pool, reason } = args;
   const [slot, ...others] = numbersIn(args);
@@ -117,29 +118,9 @@ async function quarantine(args: Given): Promise<void> {
     throw usageError("Cannot quarantine: wanted one ITEM, its number", "See: ephemeral pool show POOL");
   if (!reason) throw usageError("Cannot quarantine: --reason is missing", "Say what is wrong with it: --reason TEXT");
   await call(args, async (ask) => {
-    const before = await ask<"why">({ action: "why", pool });
-    const grant = await taken(ask, { before, slot });
-    await ask({ action: "quarantine", grant, reason });
+    await ask({ action: "quarantine", pool, slot, reason });
     return { document: { quarantined: slot } };
   });
-}
-
-/** Takes what is free, lowest first, until it is the item of `slot`; returns the grant's id. */
-async function taken(ask: Ask, { before, slot }: { before: WhyReply; slot: number }): Promise<string> {
-  const { name: pool, size = 0, free = 0 } = before;
-  const cannot = (code: "not_found" | "pool_exhausted", actual: string): EphemeralError =>
-    new EphemeralError(code, `Cannot quarantine item ${slot} of ${JSON.stringify(pool)}: ${actual}`);
-  for (let count = 0; count < free; count++) {
-    const want = { pool, count: 1, match: [], mode: "exclusive", size: undefined } as const;
-    const reply = await ask({ action: "acquire", wants: [want] });
-    const { id, items } = reply.grant as GrantReply; // encoded on the broker's side alone
-    const got = items[0]?.slot ?? slot;
-    if (got === slot) return id;
-    if (got > slot) break;
-  }
-  const holder = before.holders.find((one) => one.item === slot);
-  if (holder !== undefined) throw cannot("pool_exhausted", `it is held by ${nameOf(holder)}, who may quarantine it`);
-  throw cannot("not_found", `it is none of the ${size} items, or is quarantined already`);
 }
 
 function shown(reply: WhyReply, paint: Paint): string {

@@ -31,7 +31,7 @@ import type {
   WaitInfo,
   Waiting,
 } from "../engine.ts";
-import type { Acquired, AcquireRequest, PoolItems, PoolSlots, Renewed, WhyRequest } from "../pooling.ts";
+import type { Acquired, AcquireRequest, PoolItems, PoolSlot, PoolSlots, Renewed, WhyRequest } from "../pooling.ts";
 import { Channels } from "./channels.ts";
 import { ExpiryHeap } from "./expiry-heap.ts";
 import { Keyspace } from "./keyspace.ts";
@@ -167,6 +167,10 @@ export class MemoryEngine implements Engine {
 
   quarantineGrant(request: { readonly grant: string; readonly reason: string }, caller: Caller): void {
     this.#pools.quarantine(request, caller, this.#now());
+  }
+
+  quarantineItem(item: PoolSlot & { readonly reason: string }, caller: Caller): void {
+    this.#pools.quarantineItem(item, caller, this.#now());
   }
 
   why({ name, isPoolOnly }: WhyRequest): WhyReply {

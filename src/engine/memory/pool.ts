@@ -2,7 +2,7 @@
  * One pool: its items by slot, which of them are free, which may be shared, and who waits for them. Awaited while nobody has
  * defined it, made on first use with a size, or defined. Decides who may have which slot, never when.
  */
-import { assert } from "../../protocol/errors.ts";
+import { assert, EphemeralError } from "../../protocol/errors.ts";
 import type { PoolMode } from "../../protocol/pools.ts";
 import type { PoolItemDefinition } from "../pooling.ts";
 import { FreeNumbers } from "./free-numbers.ts";
@@ -157,6 +157,16 @@ export class Pool {
   /** The item of `slot`, when it has been defined or was ever taken. */
   itemAt(slot: number): PoolItem | undefined {
     return this.#items[slot];
+  }
+
+  /** @throws {EphemeralError} `not_found` */
+  requireItem(slot: number, action: string): PoolItem {
+    const item = this.#items[slot];
+    if (item !== undefined && !item.isLeaving) return item;
+    throw new EphemeralError(
+      "not_found",
+      `Cannot ${action} item ${slot} of ${JSON.stringify(this.name)}: there is none`,
+    );
   }
 
   /** Items that have been defined or were ever taken, those that are leaving too. */

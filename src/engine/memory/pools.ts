@@ -6,7 +6,7 @@ import { EphemeralError } from "../../protocol/errors.ts";
 import type { Limits } from "../../protocol/limits.ts";
 import type { PoolWant } from "../../protocol/pools.ts";
 import type { Awaitable, Caller, HeldBySession, Waiting } from "../engine.ts";
-import type { Acquired, AcquireRequest, PoolItems, PoolSlots, Renewed } from "../pooling.ts";
+import type { Acquired, AcquireRequest, PoolItems, PoolSlot, PoolSlots, Renewed } from "../pooling.ts";
 import { Deadlocks } from "./deadlocks.ts";
 import type { ExpiryHeap } from "./expiry-heap.ts";
 import type { Grant } from "./grant.ts";
@@ -105,11 +105,7 @@ export class Pools {
 
   remove({ pool: name, slots }: PoolSlots): { readonly size: number } {
     const pool = this.#pools.requireDefined(name, "remove from");
-    for (const slot of slots ?? []) {
-      const item = pool.itemAt(slot);
-      if (item !== undefined && !item.isLeaving) continue;
-      throw new EphemeralError("not_found", `Cannot remove item ${slot} of ${JSON.stringify(name)}: there is none`);
-    }
+    for (const slot of slots ?? []) pool.requireItem(slot, "remove");
     return this.#change(pool, (changed) => changed.remove(slots));
   }
 
@@ -156,6 +152,11 @@ export class Pools {
       item.pool.quarantine(item, { reason, label: nameOf(caller), sinceAtMs: nowMs });
     }
     this.#end([grant]);
+  }
+
+  quarantineItem({ pool: name, slot, reason }: PoolSlot & { reason: string }, caller: Caller, nowMs: number): void {
+    const pool = this.#pools.requireDefined(name, "quarantine an item of");
+    pool.quarantine(pool.requireItem(slot, "quarantine"), { reason, label: nameOf(caller), sinceAtMs: nowMs });
   }
 
   /** Ends waits, grants or both as a whole: what that frees is handed on when all of it has ended. */

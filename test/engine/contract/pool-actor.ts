@@ -64,6 +64,10 @@ export class PoolActor extends Actor {
     return answerOf(() => this.engine.quarantineGrant({ grant: grant.id ?? "none", reason }, this.caller));
   }
 
+  quarantineItem(slot: number, about: { pool: string; reason?: string }): Promise<Answer> {
+    return answerOf(() => this.engine.quarantineItem({ slot, reason: "broken", ...about }, this.caller));
+  }
+
   why(name: string, isPoolOnly = false): Promise<Answer> {
     return answerOf(() => this.engine.why({ name, isPoolOnly }));
   }

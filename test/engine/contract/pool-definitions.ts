@@ -193,6 +193,30 @@ export function poolDefinitionsContract(create: EngineFactory): void {
       expect(await carol.acquire("p")).toMatchObject({ error: "pool_exhausted" });
     });
 
+    test("anybody may quarantine an item: a free one is out at once, a held one when it is given back", async () => {
+      const { actors } = await three(create);
+      const [alice, bob, carol] = actors;
+      await alice.define("p", "ann", "ben", "cat");
+      const grant = await alice.acquire("p");
+      expect(await bob.quarantineItem(0, { pool: "p", reason: "locked out" })).toEqual({});
+      expect(await bob.quarantineItem(1, { pool: "p" })).toEqual({});
+      expect(await free(carol, "p")).toBe("2=cat");
+      expect(await carol.why("p")).toMatchObject({ holdersCount: 1, quarantinedCount: 2, free: 1 });
+      const waits = [carol.wait({ pool: "p", count: 2 })];
+      expect(await alice.give(grant)).toEqual({ released: true });
+      expect(await state(...waits)).toEqual(["waits"]);
+      expect(await alice.add("p", "ann")).toEqual({ size: 3 });
+      expect(await state(...waits)).toEqual(["p/0 p/2"]);
+      for (const [slot, pool, error] of [
+        [3, "p", "not_found"],
+        [0, "q", "unknown_pool"],
+      ] as const) {
+        expect(await bob.quarantineItem(slot, { pool })).toMatchObject({ error });
+      }
+      await alice.lock("db");
+      expect(await bob.quarantineItem(0, { pool: "db" })).toMatchObject({ error: "size_mismatch" });
+    });
+
     test("only what is of a defined pool can be quarantined", async () => {
       const { actors } = await three(create);
       const [alice] = actors;
