@@ -11,6 +11,9 @@ export type BrokerEvent =
   /** It ends now. */
   | "stop";
 
+/** Why a broker should end: a client said `drain`, or nobody was connected for `idleTimeoutMs`. */
+export type EndReason = "drain" | "idle";
+
 /** An event that does not apply leaves the state as it is. */
 export function nextBrokerState(state: BrokerState, event: BrokerEvent): BrokerState {
   if (event === "stop") return "stopped";

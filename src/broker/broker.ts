@@ -4,10 +4,10 @@
  */
 import { type Clock, systemClock } from "../engine/clock.ts";
 import { BrokerLog } from "./broker-log.ts";
+import type { EndReason } from "./broker-state.ts";
 import type { BrokerConfig } from "./config.ts";
 import { assembleBroker } from "./core.ts";
 import type { EndOfRun } from "./end-of-run.ts";
-import type { EndReason } from "./lifetime.ts";
 import { listenOnPipe } from "./pipe-listener.ts";
 import { randomHex } from "./random-hex.ts";
 import { claimRunDirectory, sweepRunDirectories } from "./run-directory.ts";

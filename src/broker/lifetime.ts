@@ -5,11 +5,8 @@
 
 import type { CancelAlarm, Clock } from "../engine/clock.ts";
 import { deferred } from "../engine/deferred.ts";
-import { type BrokerEvent, type BrokerState, nextBrokerState } from "./broker-state.ts";
+import { type BrokerEvent, type BrokerState, type EndReason, nextBrokerState } from "./broker-state.ts";
 import type { Session } from "./session.ts";
-
-/** Why a broker should end: a client said `drain`, or nobody was connected for `idleTimeoutMs`. */
-export type EndReason = "drain" | "idle";
 
 export interface LifetimeOptions {
   readonly clock: Clock;

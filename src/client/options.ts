@@ -44,7 +44,7 @@ export interface ClientOptions {
   /** Time and chance, for tests. */
   readonly clock?: ClientClock | undefined;
   /** What carries the bytes of one connection: the pipe unless told. */
-  readonly dial?: (() => Transport) | undefined;
+  readonly dial?: (() => Transport | Promise<Transport>) | undefined;
 }
 
 export interface ClientSettings {

@@ -2,8 +2,8 @@
  * `ephemerald/local`: the client over a broker in its own process, for runs of a single worker. The same code, the same
  * answers and the same errors as with a broker of its own, but nothing outside this process knows of it.
  */
-import { type BrokerOptions, brokerConfig } from "../broker/config.ts";
-import { assembleBroker, type BrokerCore } from "../broker/core.ts";
+import { type BrokerConfig, type BrokerOptions, brokerConfig } from "../broker/config.ts";
+import type { BrokerCore } from "../broker/core.ts";
 import { Client, type ClientOptions } from "../client/client.ts";
 import { systemClock } from "../engine/clock.ts";
 import { LocalTransport } from "./local-transport.ts";
@@ -21,22 +21,36 @@ const endpoint = "local";
 
 /** A broker for the clients that it makes. */
 export class LocalBroker {
-  readonly #core: BrokerCore;
+  readonly #config: BrokerConfig;
+  #assembled: Promise<BrokerCore> | undefined;
 
   /** @throws {EphemeralError} `bad_command` for an option that cannot be */
   constructor(options: LocalOptions = {}) {
-    const config = brokerConfig({ ...options, runRoot: "" });
-    this.#core = assembleBroker({ config, endpoint, clock: systemClock, collect: () => {}, draining: () => {} });
+    this.#config = brokerConfig({ ...options, runRoot: "" });
   }
 
   client(options: LocalClientOptions = {}): Client {
-    const { connections } = this.#core;
-    return new Client(endpoint, { ...options, dial: () => new LocalTransport(endpoint, connections) });
+    const dial = async () => new LocalTransport(endpoint, (await this.#core()).connections);
+    return new Client(endpoint, { ...options, dial });
   }
 
   /** Ends it and all it holds; its clients fail with `unavailable`. */
-  stop(): Promise<void> {
-    return this.#core.stop();
+  async stop(): Promise<void> {
+    await (await this.#core()).stop();
+  }
+
+  /** Loaded when it is dialled first: the package has it once, for `import`, for `require` and for the command line. */
+  #core(): Promise<BrokerCore> {
+    this.#assembled ??= import("../broker/core.ts").then(({ assembleBroker }) =>
+      assembleBroker({
+        config: this.#config,
+        endpoint,
+        clock: systemClock,
+        collect: () => {},
+        draining: () => {},
+      }),
+    );
+    return this.#assembled;
   }
 }
 

@@ -4,7 +4,7 @@
  * else. Folders mirror the source's: the launcher finds the command line beside itself.
  */
 import { join, relative } from "node:path";
-import { brokerPart, bundleOf, metricsPart, type Part, withoutParts } from "./parts.ts";
+import { brokerPart, bundleOf, metricsExports, metricsPart, withoutParts } from "./parts.ts";
 
 /** The library, and what stands in it for the entry that needs Bun. */
 const library = [
@@ -14,8 +14,8 @@ const library = [
   "msgpack/client-codec.ts",
   "local/local.ts",
 ];
-/** What holds a broker. */
-const program = ["cli/main.ts", "broker/embedded.ts"];
+/** What holds a broker, and the broker itself, which Node can load as well. */
+const program = ["cli/main.ts", "broker/embedded.ts", "broker/core.ts"];
 
 /** Names stay, for stack traces. In the library for Node and Bun lines stay, too: Node prints the one that an uncaught error comes from. */
 const minify = {
@@ -40,8 +40,7 @@ export async function writeBundles(options: BundleOptions): Promise<ReadonlySet<
     writeModules(options, { entries: ["cli/node.ts"], target: "node", splitting: false }),
     writeRequired(options),
     writeBrowser(options),
-    writePart(options, brokerPart),
-    writePart(options, metricsPart),
+    writeMetrics(options),
   ]);
   return new Set(builds.flat());
 }
@@ -97,10 +96,9 @@ function dialledByUrl(source: string): Bun.BunPlugin {
   };
 }
 
-async function writePart({ outdir }: BundleOptions, { exports, file }: Part): Promise<string[]> {
-  const outfile = join(outdir, file);
-  const part = { outfile, minify: minify.program, plugins: [withoutParts(metricsPart)] };
-  return packagesIn(await bundleOf(exports, part));
+async function writeMetrics({ outdir }: BundleOptions): Promise<string[]> {
+  const outfile = join(outdir, metricsPart.file);
+  return packagesIn(await bundleOf(metricsExports, { outfile, minify: minify.program }));
 }
 
 /** One file holds all, for the same reason that the modules share theirs; each entry names its parts one by one. */

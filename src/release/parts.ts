@@ -1,6 +1,6 @@
 /**
- * What is as large as all the rest of the package and wanted by several of its bundles: files of their own, in the package
- * once. They are CommonJS, which modules of every kind can take. Knows where they are made from and how bundles find them.
+ * What several bundles of the package want, and it has once: files of their own, which bundles import from where they are.
+ * Knows how a bundle finds them, and how one is made that names what it exports.
  */
 import { mkdtempSync, rmSync } from "node:fs";
 import { tmpdir } from "node:os";
@@ -11,26 +11,19 @@ export interface Part {
   readonly specifier: string;
   /** Where it is in the package. All bundles are in folders beside each other, so that each finds it by the same path. */
   readonly file: string;
-  /** What it exports, and from where as seen from this file. */
-  readonly exports: Readonly<Record<string, string>>;
 }
 
-/** The broker, of the library alone: the program has one of its own, which starts faster. */
-export const brokerPart: Part = {
-  specifier: "../broker/core.ts",
-  file: "broker/core.cjs",
-  exports: { assembleBroker: "../broker/core.ts" },
-};
+/** An ES module, which CommonJS can import as well, though not at once: the program's, of which the library has none. */
+export const brokerPart: Part = { specifier: "../broker/core.ts", file: "broker/core.js" };
 
-/** Of the library what we use: as a whole it is six times as large. */
-export const metricsPart: Part = {
-  specifier: "prom-client",
-  file: "shared/prom-client.cjs",
-  exports: {
-    Counter: "prom-client/lib/counter.js",
-    Gauge: "prom-client/lib/gauge.js",
-    Registry: "prom-client/lib/registry.js",
-  },
+/** CommonJS, as the package it is made of. */
+export const metricsPart: Part = { specifier: "prom-client", file: "shared/prom-client.cjs" };
+
+/** Of that package what we use: as a whole it is six times as large. */
+export const metricsExports = {
+  Counter: "prom-client/lib/counter.js",
+  Gauge: "prom-client/lib/gauge.js",
+  Registry: "prom-client/lib/registry.js",
 };
 
 /** Bun takes a package's CommonJS for Node, of which it must take all; a tenth of this one is enough. */
