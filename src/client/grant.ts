@@ -11,6 +11,7 @@ import type { Connection } from "./connection.ts";
 import { asyncDisposeSymbol } from "./disposal.ts";
 import type { HeldGrant } from "./held-grant.ts";
 
+/** @internal */
 export interface GrantParts {
   readonly connection: Connection;
   readonly clock: ClientClock;
@@ -40,6 +41,7 @@ export class Grant<Value = unknown> implements HeldGrant {
   /** How it was given back. */
   #ending: Promise<boolean> | undefined;
 
+  /** @internal */
   constructor({ connection, clock, reply, ttlMs }: GrantParts) {
     const { id, fence, items, expiresAtMs } = reply;
     this.id = id;

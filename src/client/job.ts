@@ -9,6 +9,7 @@ import type { CancelTimer, ClientClock } from "./client-clock.ts";
 import type { Connection } from "./connection.ts";
 import type { HeldGrant } from "./held-grant.ts";
 
+/** @internal */
 export interface JobParts {
   readonly connection: Connection;
   readonly clock: ClientClock;
@@ -40,6 +41,7 @@ export class Job<Data = unknown> implements HeldGrant {
   #cancelTimer: CancelTimer | undefined;
   #ending: Promise<boolean> | undefined;
 
+  /** @internal */
   constructor(parts: JobParts) {
     const { connection, taken } = parts;
     this.id = taken.id;

@@ -22,6 +22,7 @@ export class Messaging extends Requests {
   readonly #load: () => Promise<Channels>;
   #loading: Promise<Channels> | undefined;
 
+  /** @internal */
   constructor(connection: Connection, clock: ClientClock) {
     super(connection);
     this.#connection = connection;

@@ -41,6 +41,7 @@ export class Requests {
   readonly #load: () => Promise<DirectMessages>;
   #loading: Promise<DirectMessages> | undefined;
 
+  /** @internal */
   constructor(connection: Connection) {
     this.#load = async () => new (await import("./direct-messages.ts")).DirectMessages(connection);
   }

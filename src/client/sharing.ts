@@ -28,6 +28,7 @@ export interface Queue<Data = unknown> extends AsyncIterable<Job<Data>> {
 export class Sharing extends Messaging {
   readonly #loaded: () => Promise<SharedWork>;
 
+  /** @internal */
   constructor(connection: Connection, clock: ClientClock) {
     super(connection, clock);
     const load = async () => new (await import("./shared-work.ts")).SharedWork(connection, clock);

@@ -19,6 +19,7 @@ export class Turns extends Sharing {
   #loading: Promise<Grants> | undefined;
   #grants: Grants | undefined;
 
+  /** @internal */
   constructor(connection: Connection, clock: ClientClock) {
     super(connection, clock);
     this.#load = async () => {

@@ -41,6 +41,7 @@ interface Entry {
   isOpen: boolean;
 }
 
+/** @internal */
 export class Watches implements PushListener {
   readonly #connection: Connection;
   readonly #entries = new Set<Entry>();

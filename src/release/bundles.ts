@@ -17,9 +17,10 @@ const library = [
 /** What holds a broker, and the broker itself, which Node can load as well. */
 const program = ["cli/main.ts", "broker/embedded.ts", "broker/core.ts"];
 
-/** Names stay, for stack traces. In the library for Node and Bun lines stay, too: Node prints the one that an uncaught error comes from. */
+/** Names of functions and classes stay, for stack traces. In the library for Node and Bun lines stay, too: Node prints the one
+ *  that an uncaught error comes from. */
 const minify = {
-  library: { syntax: true, whitespace: false, identifiers: false },
+  library: { syntax: true, whitespace: false, identifiers: true, keepNames: true },
   program: { syntax: true, whitespace: true, identifiers: true, keepNames: true },
 };
 

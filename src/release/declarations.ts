@@ -46,6 +46,7 @@ async function declare(root: string, outDir: string): Promise<void> {
       noCheck: true,
       noEmit: false,
       declaration: true,
+      stripInternal: true,
       emitDeclarationOnly: true,
       rootDir: join(root, "src"),
       outDir,
