@@ -135,6 +135,7 @@ describe("ephemeral queue, by hand", () => {
     [["push", "specs", "a", "--ack", "1m"], "Cannot use --ack with queue push"],
     [["run", "specs", "--pass", "--", "true"], "Cannot use --pass with queue run"],
     [["pop", "specs"], 'Cannot read ACTION: wanted push, take, ack, nack, info, close, run, got "pop"'],
+    [["push", "specs"], "Cannot push: there are no jobs"],
     [["push", "specs", "--json-value", "a"], "Cannot read jobs: number 1 is no JSON (1 characters)"],
     [["run", "specs"], "Cannot run a queue: there is no command"],
     [["run", "specs", "-j", "0", "--", "true"], "Cannot read --jobs: wanted at least 1, got 0"],

@@ -182,7 +182,10 @@ function through(args: Given, inquire: (jobs: Jobs<unknown>) => Promise<Answer>)
 async function push(args: Given): Promise<void> {
   const given = findGiven("priority", [], { flags: args, environment: {} });
   const priority = given === undefined ? undefined : readNumber(given, numberUnit);
-  const items = await readJobs({ words: wordsOf(args), isJson: args["json-value"] === true, priority });
+  const words = wordsOf(args);
+  if (words.length === 0 && args.closes !== true)
+    throw usageError("Cannot push: there are no jobs", "Give some, or - for the lines of stdin");
+  const items = await readJobs({ words, isJson: args["json-value"] === true, priority });
   await through(args, async (jobs) => {
     const count = await jobs.push(items, args.closes);
     return { document: { count }, text: `${count}\n` };
