@@ -11,6 +11,7 @@ import { EphemeralError } from "../protocol/errors.ts";
 import { EndHooks } from "./end-hooks.ts";
 import { hookLine } from "./hook-line.ts";
 import type { SignalInbox, SignalName } from "./own-signals.ts";
+import { PortFile } from "./port-file.ts";
 import { type Reaper, startReaper } from "./reaper.ts";
 import { markOfJoiner, markOfOwner, type RunMark } from "./run-mark.ts";
 import { reasonOf, say } from "./say.ts";
@@ -25,12 +26,16 @@ export interface PlaceOptions {
   readonly label: string;
   /** Where the reaper finds its tools, and what hooks inherit. */
   readonly environment: Environment;
+  /** Where the port of our own broker is written; undefined for nowhere. */
+  readonly portFile: string | undefined;
   /** Whether commands may be registered to be run at the end of a run of our own. */
   readonly takesHooks: boolean;
 }
 
 export interface Place {
   readonly pipe: string;
+  /** Where our own broker's web door is; undefined where there is none. */
+  readonly url: string | undefined;
   readonly mark: RunMark;
   /** Undefined where there is no /bin/sh. */
   readonly reaper: Reaper | undefined;
@@ -101,6 +106,7 @@ async function joinedPlace(pipe: string, options: PlaceOptions): Promise<Place> 
   const reaper = startReaper({ mark: mark.entry, graceMs, searchPath: environment.PATH });
   return {
     pipe,
+    url: undefined,
     mark,
     reaper,
     endAsked: never,
@@ -113,18 +119,22 @@ async function joinedPlace(pipe: string, options: PlaceOptions): Promise<Place> 
   };
 }
 
-async function ownPlace({ config, graceMs, environment, takesHooks }: PlaceOptions): Promise<Place> {
+async function ownPlace({ config, graceMs, environment, takesHooks, portFile: path }: PlaceOptions): Promise<Place> {
   const keep = (command: EndCommand): void => hooks.keep(hookLine(command, environment));
   const endOfRun = new EndOfRun({ commandsMax: config.limits.onEndMax, keep });
   const broker = await startBroker(config, { endOfRun: takesHooks ? endOfRun : undefined });
   const { pipe, directory, claim, endAsked } = broker;
-  const mark = markOfOwner(pipe);
+  const mark = markOfOwner(pipe, broker);
+  const portFile = path === undefined ? undefined : new PortFile(path, portOf(broker));
+  const own = { directory, claim, portFile };
   const started = (): Reaper | undefined =>
-    startReaper({ own: { directory, claim }, mark: mark.entry, graceMs, searchPath: environment.PATH });
+    startReaper({ own, mark: mark.entry, graceMs, searchPath: environment.PATH });
   const reaper = started();
+  await publish(portFile, { broker, reaper });
   const hooks = new EndHooks({ reaper, replace: started });
   return {
     pipe,
+    url: broker.url,
     mark,
     reaper,
     endAsked,
@@ -134,9 +144,30 @@ async function ownPlace({ config, graceMs, environment, takesHooks }: PlaceOptio
       await Promise.race([broker.drain(graceMs), hurry]);
       endOfRun.close();
       const undertaker = await hooks.run();
+      portFile?.remove();
       if (await stopInTime(broker)) undertaker?.dismiss();
     },
   };
+}
+
+/** Writes the port, which answers already. Where it cannot be written there is no broker.
+ *  @throws {EphemeralError} `unavailable` */
+async function publish(
+  portFile: PortFile | undefined,
+  { broker, reaper }: { readonly broker: RunningBroker; readonly reaper: Reaper | undefined },
+): Promise<void> {
+  try {
+    portFile?.write();
+  } catch (error) {
+    await broker.stop();
+    reaper?.dismiss();
+    throw error;
+  }
+}
+
+/** From its text: what reads URLs leaves out a port that goes without saying. */
+function portOf({ url = "" }: RunningBroker): number {
+  return Number(/:(\d+)\/ws$/.exec(url)?.[1]);
 }
 
 /** Whether the broker has stopped. One that fails to is the reaper's to clean up, and does not change our ending. */

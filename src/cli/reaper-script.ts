@@ -9,7 +9,7 @@
  * list before it is begun, so that nobody begins it a second time, and runs beside a sleep, which is its time: whichever ends
  * first decides. */
 export const reaperScript = `
-directory=$1 mark=$2 grace=$3 members=' ' carrier= hooks=0 nl='
+directory=$1 mark=$2 grace=$3 port_file=$4 port=$5 members=' ' carrier= hooks=0 nl='
 '
 processes() { # pid parent state birth
   if [ -r /proc/self/stat ]; then
@@ -96,6 +96,7 @@ reap() {
   end_members "$grace"
   run_hooks
   [ -n "$directory" ] || exit
+  [ -z "$port_file" ] || { read -r line < "$port_file" && [ "$line" = "$port" ] && rm -f "$port_file"; }
   rm -f "$directory/sock" "$directory/lock"; rmdir "$directory" "\${directory%/*}"
 }
 exec 5<&0; reap <&5 5<&- &

@@ -9,6 +9,7 @@ import { ptr } from "bun:ffi";
 import { closeSync, writeSync } from "node:fs";
 import { openLibc } from "../broker/libc.ts";
 import { EphemeralError } from "../protocol/errors.ts";
+import type { PortFile } from "./port-file.ts";
 import { reaperScript } from "./reaper-script.ts";
 import { reasonOf, say } from "./say.ts";
 
@@ -17,9 +18,9 @@ const closeOnExec = 0o2000000;
 const stderr = 2;
 
 export interface ReaperOptions {
-  /** Our broker's run directory, whose socket, lock and then itself are removed, and nothing else; and the descriptor that
+  /** Our broker's run directory, whose socket, lock and then itself are removed, and nothing else but the port file; and the descriptor that
    *  holds the claim on it. Undefined when the broker is not ours. */
-  readonly own?: { readonly directory: string; readonly claim: number };
+  readonly own?: { readonly directory: string; readonly claim: number; readonly portFile: PortFile | undefined };
   /** The entry that the child's environment has from us. */
   readonly mark: string;
   /** Time between telling the run's processes to end and killing them. */
@@ -47,7 +48,9 @@ export class Reaper {
     const [readEnd, writeEnd] = openPipe();
     try {
       const ticks = String(Math.ceil(graceMs / 100));
-      const reaper = Bun.spawn(["/bin/sh", "-c", reaperScript, "ephemeral-reaper", own?.directory ?? "", mark, ticks], {
+      const portFile = [own?.portFile?.path ?? "", own?.portFile?.text ?? ""];
+      const told = [own?.directory ?? "", mark, ticks, ...portFile];
+      const reaper = Bun.spawn(["/bin/sh", "-c", reaperScript, "ephemeral-reaper", ...told], {
         stdio: [readEnd, "pipe", null, own?.claim ?? null, own === undefined ? null : stderr],
         detached: true,
         cwd: "/",

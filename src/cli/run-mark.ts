@@ -17,8 +17,19 @@ const joinerVariable = "EPHEMERAL_JOINER";
 const turnVariable = "EPHEMERAL_TURN";
 const markBytes = 8;
 
-export function markOfOwner(pipe: string): RunMark {
-  return { environment: { [pipeVariable]: pipe, [joinerVariable]: undefined }, entry: `${pipeVariable}=${pipe}` };
+/** Where a broker's web door is, and what lets in there. */
+export interface WebAddress {
+  readonly url: string | undefined;
+  readonly token: string | undefined;
+}
+
+/** What tells of another broker's web door, or would have each broker within the run want our port, is taken out. */
+export function markOfOwner(pipe: string, { url, token }: WebAddress): RunMark {
+  const web = { EPHEMERAL_URL: url, EPHEMERAL_TOKEN: token, EPHEMERAL_PORT: undefined, EPHEMERAL_PORT_FILE: undefined };
+  return {
+    environment: { [pipeVariable]: pipe, [joinerVariable]: undefined, ...web },
+    entry: `${pipeVariable}=${pipe}`,
+  };
 }
 
 export function markOfJoiner(pipe: string): RunMark {

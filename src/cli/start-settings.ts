@@ -22,6 +22,9 @@ import {
   type Sources,
 } from "./settings.ts";
 import { durationUnit } from "./units.ts";
+import { flagOfOption, webSettings } from "./web-settings.ts";
+
+const howToCorrect = "What can be given is in: ephemeral help start";
 
 export interface StartSettings {
   /** Complete but for the log, which is not open yet. */
@@ -30,6 +33,7 @@ export interface StartSettings {
   readonly log: LogOptions | undefined;
   readonly join: LifetimeSettings["join"];
   readonly owner: LifetimeSettings["owner"];
+  readonly portFile: string | undefined;
   readonly hooks: readonly string[];
   readonly takesHooks: boolean;
   /** How long the command may take to end once it was told to, and those who joined its run after its end. */
@@ -48,6 +52,7 @@ export function startSettings(flags: Flags, environment: Environment): StartSett
   const hasCommand = Array.isArray(flags._) && flags._.length > 0;
   const { name, join, owner, idleTimeoutMs } = lifetimeSettings(sources, { hasCommand });
   const secret = findSecret(sources, "broker");
+  const web = webSettings(sources, { hasCommand, joins: join !== undefined, hasSecret: secret !== undefined });
   const { log, heartbeatMs } = logSettings(sources);
   const grace = findGiven("grace", ["EPHEMERAL_GRACE"], sources);
   const defaultTtl = findGiven("default-ttl", ["EPHEMERAL_DEFAULT_TTL", "BROKER_DEFAULT_TTL"], sources);
@@ -62,6 +67,7 @@ export function startSettings(flags: Flags, environment: Environment): StartSett
     ...(requireTtl === undefined ? {} : { requireTtl }),
     ...(refreshTtlOnGet === undefined ? {} : { refreshTtlOnGet }),
     ...(heartbeatMs === undefined ? {} : { heartbeatMs }),
+    ...web.options,
     limits: readLimits(sources),
   };
   return {
@@ -69,6 +75,7 @@ export function startSettings(flags: Flags, environment: Environment): StartSett
     log,
     join,
     owner,
+    portFile: web.portFile,
     hooks: readHooks(flags),
     takesHooks: flags["no-on-end"] !== true,
     graceMs: grace === undefined ? 10_000 : readNumber(grace, durationUnit),
@@ -125,8 +132,10 @@ function checkedConfig(options: BrokerOptions & { readonly runRoot: string }): B
   } catch (error) {
     if (!(error instanceof EphemeralError) || error.code !== "bad_command") throw error;
     const flagOf = new Map<string, string>(bounds.map(({ limit, flag }) => [limit, `--${flag}`]));
+    for (const [option, flag] of Object.entries(flagOfOption)) flagOf.set(option, flag);
     const message = error.message.replace(/\w+/g, (word) => flagOf.get(word) ?? word);
-    throw usageError(message, "The bounds and their defaults are in: ephemeral limits");
+    const isOfBounds = error.details?.limits !== undefined;
+    throw usageError(message, isOfBounds ? "The bounds and their defaults are in: ephemeral limits" : howToCorrect);
   }
 }
 

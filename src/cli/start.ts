@@ -27,6 +27,8 @@ export interface StartOptions {
   /** How long the command may take to end after SIGTERM or SIGHUP before it is killed, and those who joined our run after
    *  its end, in milliseconds. */
   readonly graceMs: number;
+  /** Where the port of the web door is written; undefined for nowhere. */
+  readonly portFile: string | undefined;
   /** What is run when the run ends, each by a shell. */
   readonly hooks: readonly string[];
   /** Whether clients may add to these. */
@@ -40,7 +42,7 @@ export interface StartOptions {
  * status, or by the signal that killed it. 127 when there is no such command, 126 when it cannot be run, each with one line
  * on stderr.
  *
- * Without a command the socket's path is the only line on stdout, and SIGTERM, SIGINT, SIGHUP, the owner's end, a time
+ * Without a command the socket's path is the only line on stdout, but for the URL of its web door, and SIGTERM, SIGINT, SIGHUP, the owner's end, a time
  * without connections and `ephemeral stop` end the broker with status 0: being told to stop is how such a broker ends.
  * @throws {EphemeralError} what `takePlace` throws; nothing has been run and nothing is left then
  */
@@ -77,7 +79,7 @@ async function serve(options: StartOptions, ignored: ReadonlySet<number>): Promi
   const place = await takePlace(placeOptions(options), inbox);
   if (typeof place === "string") return { kind: "exited", status: 0 };
   return within(place, { options, inbox }, async () => {
-    writeSync(1, `${place.pipe}\n`);
+    writeSync(1, place.url === undefined ? `${place.pipe}\n` : `${place.pipe}\n${place.url}\n`);
     const ends: Promise<unknown>[] = [signalled(inbox), place.endAsked];
     if (options.owner !== undefined) ends.push(ownerGone(options.owner));
     const lost = place.lost.then((reason) => {
@@ -110,7 +112,8 @@ function signalled(inbox: SignalInbox): Promise<void> {
   return promise;
 }
 
-function placeOptions({ config, join, graceMs, environment, command, takesHooks }: StartOptions): PlaceOptions {
+function placeOptions(options: StartOptions): PlaceOptions {
+  const { config, join, graceMs, environment, command, takesHooks, portFile } = options;
   const label = environment.EPHEMERAL_LABEL || `join ${basename(command[0] ?? "")}`.trimEnd();
-  return { config, join, graceMs, label, environment, takesHooks };
+  return { config, join, graceMs, label, environment, takesHooks, portFile };
 }

@@ -9,12 +9,15 @@ export interface LaunchOptions {
   /** The program and all its arguments. */
   readonly command: readonly [file: string, ...rest: string[]];
   readonly environment: Readonly<Record<string, string | undefined>>;
+  /** Whether it says where its web door is, too. */
+  readonly hasWeb: boolean;
   /** Where the broker's stderr goes once it runs: its log. */
   readonly sayOnStderr: (text: string | Uint8Array) => void;
 }
 
 export interface LaunchedBroker {
   readonly pipe: string;
+  readonly url: string | undefined;
   /** Settles when the process has ended, for whatever reason; only while somebody stops it does that keep us alive. */
   readonly ended: Promise<void>;
   /** Ends it and resolves when it has ended. */
@@ -38,30 +41,37 @@ const codeOfStatus = new Map<number | null, ErrorCode>([
 /** Runs `command` and resolves when it has said where it listens.
  *  @throws {EphemeralError} `timeout` after 20 s, else what the process said as it ended: `bad_command`, `unavailable`,
  *  `forbidden` or `internal` */
-export async function launchBroker({ command, environment, sayOnStderr }: LaunchOptions): Promise<LaunchedBroker> {
+export async function launchBroker(options: LaunchOptions): Promise<LaunchedBroker> {
+  const { command, environment, hasWeb, sayOnStderr } = options;
   const [file, ...rest] = command;
   // In a session of its own: a Ctrl-C at the terminal is for us, and our clients may need the broker while they end.
   const child = spawn(file, rest, { env: { ...environment }, stdio: ["pipe", "pipe", "pipe"], detached: true });
   // It may be gone before it has heard us.
   child.stdin.on("error", () => undefined);
   const ended = new Promise<void>((resolve) => child.once("exit", () => resolve()));
-  const { pipe, said } = await readPipe(child);
+  const { lines, said } = await readLines(child, hasWeb ? 2 : 1);
+  const [pipe = "", url] = lines;
   child.stdout.destroy();
   if (said !== "") sayOnStderr(said);
   child.stderr.on("data", sayOnStderr);
   letGo(child);
-  return { pipe, ended, stop: () => stop(child, ended) };
+  return { pipe, url, ended, stop: () => stop(child, ended) };
 }
 
-/** The first line of stdout, and what was said on stderr until then: if there was no such line, that says why. */
-function readPipe(child: ChildProcessWithoutNullStreams): Promise<{ readonly pipe: string; readonly said: string }> {
+interface Answer {
+  readonly lines: readonly string[];
+  readonly said: string;
+}
+
+/** The first lines of stdout, and what was said on stderr until then: if there were no such lines, that says why. */
+function readLines(child: ChildProcessWithoutNullStreams, count: number): Promise<Answer> {
   return new Promise((resolve, reject) => {
     let answer = "";
     let said = "";
     const onStdout = (chunk: Uint8Array): void => {
       answer += chunk;
-      const end = answer.indexOf("\n");
-      if (end !== -1) settle(() => resolve({ pipe: answer.slice(0, end), said }));
+      const lines = answer.split("\n");
+      if (lines.length > count) settle(() => resolve({ lines: lines.slice(0, count), said }));
     };
     const onStderr = (chunk: Uint8Array): void => {
       said = (said + chunk).slice(-saidCharactersMax);

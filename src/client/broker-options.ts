@@ -26,6 +26,16 @@ export interface BrokerOptions {
   readonly logLevel?: "debug" | "info" | "warning" | "warn" | "error" | "off" | null | undefined;
   /** A line an event either way: text. The seed: `structuredLogging: true` for `json`. */
   readonly logFormat?: "text" | "json" | null | undefined;
+  /** Opens a door for WebSockets and HTTP at this port; 0 takes a free one. */
+  readonly port?: number | null | undefined;
+  /** Where that door listens: 127.0.0.1. */
+  readonly host?: string | null | undefined;
+  /** Origins whose pages may connect, besides the door's own. */
+  readonly allowedOrigins?: readonly string[] | null | undefined;
+  /** Names under which the door may be asked, besides its own. */
+  readonly allowedHosts?: readonly string[] | null | undefined;
+  /** Lets in whoever can reach the port: false. */
+  readonly insecureNoAuth?: boolean | null | undefined;
   /** Appends the log to a file instead. */
   readonly logFile?: string | null | undefined;
   /** The broker's bounds. The seed: `maxRequestSize`, `maxValueSize`, `maxItems`. */
@@ -57,10 +67,13 @@ export interface LaunchSettings {
   readonly flags: readonly string[];
   /** Beyond the environment the launcher has. */
   readonly variables: Readonly<Record<string, string>>;
+  /** Whether these open a web door, and whether they say what lets clients in there. */
+  readonly hasPort: boolean;
+  readonly hasAdmission: boolean;
 }
 
 type OptionName = Exclude<keyof BrokerOptions, "limits">;
-type Kind = "text" | "count" | "switch";
+type Kind = "text" | "count" | "switch" | "texts";
 
 interface Option {
   readonly kind: Kind;
@@ -83,6 +96,11 @@ const options: Readonly<Record<OptionName, Option>> = {
   logLevel: { kind: "text", flagsFor: valued("log-level") },
   logFormat: { kind: "text", flagsFor: valued("log-format") },
   logFile: { kind: "text", flagsFor: valued("log-file") },
+  port: { kind: "count", flagsFor: valued("port") },
+  host: { kind: "text", flagsFor: valued("host") },
+  allowedOrigins: { kind: "texts", flagsFor: valued("allow-origin") },
+  allowedHosts: { kind: "texts", flagsFor: valued("allow-host") },
+  insecureNoAuth: { kind: "switch", flagsFor: (value) => (value === "true" ? ["--insecure-no-auth"] : []) },
   pipeId: { kind: "text", means: "name" },
   defaultTTL: { kind: "count", means: "defaultTtlMs" },
   requireTTL: { kind: "switch", means: "requireTtl" },
@@ -120,6 +138,8 @@ export function launchSettings(given: BrokerOptions): LaunchSettings {
   return {
     flags: [...chosen].flatMap(([name, { value }]) => flagsOf(name, value)),
     variables: secret === undefined ? {} : { EPHEMERAL_SECRET: secret.value },
+    hasPort: chosen.has("port"),
+    hasAdmission: secret !== undefined || given.insecureNoAuth === true,
   };
 }
 
@@ -172,11 +192,21 @@ function textOf(name: string, { kind, value }: { readonly kind: Kind; readonly v
   if (kind === "switch" && typeof value === "boolean") return String(value);
   if (kind === "count" && typeof value === "number" && Number.isSafeInteger(value) && value >= 0) return String(value);
   if (kind === "text" && typeof value === "string" && value !== "") return value;
-  const wanted = { switch: "true or false", count: "a whole number, 0 or more", text: "a text that is not empty" }[
-    kind
-  ];
+  if (kind === "texts" && isTexts(value)) return value.join();
+  const wanted = wantedOf[kind];
   const actual = typeof value === "number" ? value : value === "" ? "empty" : kindOf(value);
   throw refusal(`${name} should be ${wanted}, it is ${actual}`);
+}
+
+const wantedOf: Readonly<Record<Kind, string>> = {
+  switch: "true or false",
+  count: "a whole number, 0 or more",
+  text: "a text that is not empty",
+  texts: "a list of texts without commas",
+};
+
+function isTexts(value: unknown): value is readonly string[] {
+  return Array.isArray(value) && value.every((text) => typeof text === "string" && text !== "" && !text.includes(","));
 }
 
 function isOptionName(name: string): name is OptionName {

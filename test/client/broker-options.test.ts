@@ -39,6 +39,9 @@ describe("launchSettings()", () => {
     [{ limits: { waitsPerSessionMax: 3 } }, ["--waits-per-session-max=3"]],
     [{ maxItems: 5, limits: { itemsMax: 5 } }, ["--items-max=5"]],
     [{ compression: false, compressionThreshold: 0, sweeperInterval: 1000, metrics: true }, []],
+    [{ port: 0, host: "::1" }, ["--port=0", "--host=::1"]],
+    [{ allowedOrigins: ["https://a.test", "https://b.test"] }, ["--allow-origin=https://a.test,https://b.test"]],
+    [{ allowedHosts: ["a.test"], insecureNoAuth: true }, ["--allow-host=a.test", "--insecure-no-auth"]],
     [{ secret: "s3cret" }, []],
     [{ secret: undefined, name: null }, []],
   ];
@@ -58,14 +61,18 @@ describe("launchSettings()", () => {
   });
 
   test("hands the secret over in the environment", () => {
-    expect(launchSettings({ secret: "s3cret" })).toEqual({ flags: [], variables: { EPHEMERAL_SECRET: "s3cret" } });
+    expect(launchSettings({ secret: "s3cret" })).toMatchObject({
+      flags: [],
+      variables: { EPHEMERAL_SECRET: "s3cret" },
+      hasAdmission: true,
+    });
   });
 
   const refusals: readonly (readonly [Record<string, unknown>, RegExp])[] = [
     [{ defaultTtl: 5 }, /no option defaultTtl; did you mean defaultTtlMs\?/],
     [{ maxitems: 5 }, /no option maxitems; did you mean maxItems\?/],
     [{ DEFAULTTTLMS: 5 }, /no option DEFAULTTTLMS; did you mean defaultTtlMs\?/],
-    [{ port: 80 }, /no option port$/],
+    [{ ports: 80 }, /no option ports; did you mean port\?/],
     [{ constructor: 1 }, /no option constructor$/],
     [
       { limits: { maxItems: 5 } },
@@ -82,6 +89,7 @@ describe("launchSettings()", () => {
     [{ maxItems: -1 }, /maxItems should be a whole number, 0 or more, it is -1/],
     [{ maxItems: Number.NaN }, /maxItems should be .* it is NaN/],
     [{ idleTimeout: 1.5 }, /idleTimeout should be .* it is 1\.5/],
+    [{ allowedHosts: ["a,b"] }, /allowedHosts should be a list of texts without commas, it is an array of 1/],
     [{ requireTTL: "true" }, /requireTTL should be true or false, it is a string/],
     [{ metrics: 1 }, /metrics should be true or false/],
   ];

@@ -172,7 +172,7 @@ describe("The client of the package", () => {
       const embedded = await startBroker({ name: "tests" });
       await embedded.stop();
       // @ts-expect-error there is no such option
-      new Broker({ port: 1 });
+      new Broker({ ports: 1 });
       return number;
     }`;
 

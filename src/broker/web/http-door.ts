@@ -24,6 +24,9 @@ interface Route {
 const routes = new Map<string, Route>([
   ["/metrics", { method: "GET", action: "metrics", show: prometheusAnswer }],
   ["/stats", { method: "GET", action: "stats" }],
+  ["/channels", { method: "GET", action: "channels" }],
+  ["/publish", { method: "POST", action: "publish" }],
+  ["/send", { method: "POST", action: "send" }],
 ]);
 
 export interface HttpDoorOptions {

@@ -13,6 +13,7 @@ import { logFlags, logVariables } from "../log-settings.ts";
 import { definePage } from "../page.ts";
 import { processEnvironment } from "../settings.ts";
 import { hookSeparator, startSettings } from "../start-settings.ts";
+import { webFlags, webVariables } from "../web-settings.ts";
 
 const boundFlags: Record<string, ValueDefinition> = Object.fromEntries(
   bounds.map(({ flag, unit, description, standard }) => [
@@ -28,7 +29,8 @@ export const startPage = definePage({
   wrapsCommand: true,
   notes: [
     "The command finds the broker by EPHEMERAL_PIPE, keeps its terminal and its streams, and gives its exit status to us; when it ends, the broker and all it held are gone. Flags of ours come before the command: what follows its name, or --, is the command's own.",
-    "Without a command the broker runs until it is told to end (Ctrl-C, SIGTERM), and prints the path of its socket as the only line on stdout.",
+    "Without a command the broker runs until it is told to end (Ctrl-C, SIGTERM), and prints the path of its socket as the only line on stdout, or with --port its URL as the second.",
+    "With --port the broker can be reached by WebSocket and HTTP, from this machine alone unless --host says otherwise. The command finds it by EPHEMERAL_URL and is let in by EPHEMERAL_TOKEN, made anew each time; where there is a secret, that is asked for instead.",
     "With --name the broker is found by that name, as well as by its socket: there is one of that name at a time. --join runs the command in the run of another broker: of --name, which is started if it does not live, or else of EPHEMERAL_PIPE. That broker outlives its own command until those who joined have ended, at most for its --grace; if it is killed, the commands of those who joined go on.",
     "What --on-end and ephemeral on-end have registered runs when the command has ended, even if this process was killed: once each, with 30 s for each, its output on stderr, whatever its outcome. It has the environment of this process, but no broker.",
     "Durations: 500ms 10s 5m 2h 1d, a bare number is milliseconds. Sizes: 10kB 64KiB 1MiB, a bare number is bytes. A flag beats its EPHEMERAL_ variable, which beats the BROKER_ one.",
@@ -59,6 +61,7 @@ export const startPage = definePage({
       ours,
       seeds === undefined ? `As --${flag}` : `As --${flag}; else ${seeds}`,
     ]),
+    ...webVariables,
     ...logVariables,
     ...idleVariables.map(({ name, reason }): readonly [string, string] => [name, `No effect: ${reason}`]),
     ["XDG_RUNTIME_DIR", "Where run directories are made; else the temporary directory (TMPDIR)"],
@@ -79,6 +82,7 @@ export const startPage = definePage({
       description: "What a shell runs once the run has ended, however it ended; the last one given first",
     },
     "no-on-end": { type: "boolean", description: "Let no client have anything run at the end" },
+    ...webFlags,
     "idle-timeout": {
       type: "string",
       valueHint: "DURATION",
