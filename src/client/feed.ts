@@ -149,7 +149,7 @@ export class Feed {
     asked.catch((error: EphemeralError) => {
       if (generation !== this.#generation) return;
       const { connection, clock } = this.#parts;
-      if (!connection.isPatient || !error.retryable) {
+      if (!connection.isPatient || !error.retryable || connection.state === "closed") {
         if (this.#isOpen) void this.#unsubscribe();
         this.#over(error);
         return;

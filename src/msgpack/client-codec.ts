@@ -8,6 +8,7 @@ import { assert } from "../protocol/errors.ts";
 import { plainValue } from "../protocol/json-values.ts";
 import { PrefixedDecoder } from "../protocol/prefixed-decoder.ts";
 import { msgpackCodec, prefixBytes } from "./codec.ts";
+import { msgpackWebFraming } from "./web-framing.ts";
 
 export const msgpack: ClientCodec = {
   reader(frameBytesMax) {
@@ -23,6 +24,7 @@ export const msgpack: ClientCodec = {
   join: joined,
   toMember: plainValue,
   fromMember: (member) => member,
+  webFraming: msgpackWebFraming,
 };
 
 /** A map of fewer than 16 members says how many in the low half of its first byte. */
