@@ -64,9 +64,11 @@ export class Feed {
     this.#listeners.add(listener);
     try {
       if (isFirst) listener.after = 0;
-      else this.#widen(listener.options);
       await this.#opening;
-      if (!isFirst) await this.#begin(listener);
+      if (isFirst) return;
+      this.#widen(listener.options);
+      await this.#opening;
+      await this.#begin(listener);
     } catch (error) {
       // Nobody is subscribed, or nobody knows.
       if (isFirst) this.#end();

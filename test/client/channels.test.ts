@@ -103,6 +103,27 @@ describe("Client.subscribe() and publish()", () => {
     expect((await client.stats()).subscriptions).toBe(1);
   });
 
+  test("listeners that come at once get each what it asked for", async () => {
+    await using broker = await testBroker();
+    using client = new Client(broker.pipe, { label: "client" });
+    using other = new Client(broker.pipe, { label: "other" });
+    for (const data of [1, 2, 3]) await other.publish("room", data);
+    const [first, second, third] = [new HeardChannel(), new HeardChannel(), new HeardChannel()];
+    await Promise.all([
+      client.subscribe("room", first.handler, { history: 2, onEvent: first.onEvent }),
+      client.subscribe("room", second.handler, { presence: true, onEvent: second.onEvent }),
+      client.subscribe("room", third.handler, { history: 1, onEvent: third.onEvent }),
+    ]);
+    await other.subscribe("room", () => {}, { presence: true, unref: true });
+    await other.publish("room", 4);
+    await second.until(2);
+    expect([first.heard, second.heard, third.heard]).toEqual([
+      ["2", "3", "4"],
+      ["join other", "4"],
+      ["3", "4"],
+    ]);
+  });
+
   test("a later listener is told, without a hole, what is published while it asks for the history", async () => {
     await using broker = await testBroker();
     using client = new Client(broker.pipe);
