@@ -90,6 +90,11 @@ export class Hub {
     return this.#presence.of(channel);
   }
 
+  /** Hands on what was published in `channel` before the turn ends. */
+  handOn(channel: string): void {
+    this.#audiences.get(channel)?.handOn();
+  }
+
   /** How many subscribe to a channel and are present there. */
   attendance(channel: string): Pick<ChannelInfo, "subscribers" | "members"> {
     return { subscribers: this.#audiences.get(channel)?.size ?? 0, members: this.#presence.count(channel) };

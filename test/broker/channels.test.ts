@@ -61,6 +61,8 @@ describe.each([
   test("answers a subscription before its first push, whatever stands in one chunk", async () => {
     await using broker = await testBroker();
     using client = await connect(broker.pipe);
+    using other = await connect(broker.pipe);
+    await other.ask(subscribe());
     client.say({ id: 1, ...publish("before") });
     client.say({ id: 2, ...subscribe({ history: 10 }) });
     for (let id = 3; id < 13; id++) client.say({ id, ...publish(id) });
@@ -74,6 +76,21 @@ describe.each([
     const pushed = came.filter(({ push }) => push === "message").map(({ offset }) => offset);
     expect(pushed).toEqual(Array.from({ length: 11 }, (_, index) => index + 2));
     expect(came.find(({ id }) => id === 2)).toMatchObject({ offset: 1, messages: [{ offset: 1, data: "before" }] });
+  });
+});
+
+describe("history", () => {
+  test("gives nothing that is pushed after it", async () => {
+    await using broker = await testBroker();
+    using client = await lineClient(broker.pipe);
+    await client.ask(subscribe());
+    client.write(
+      `${[publish(1), { action: "history", channel }].map((command) => JSON.stringify(command)).join("\n")}\n`,
+    );
+    const came = [await client.next(), await client.next(), await client.next()];
+    expect(came.findIndex(({ push }) => push === "message")).toBeLessThan(
+      came.findIndex(({ messages }) => messages !== undefined),
+    );
   });
 });
 

@@ -117,7 +117,8 @@ export class ChannelReader {
     else this.#pushed(said);
   }
 
-  #subscribed({ epoch = "", offset = 0, recovered, ...reply }: Said): void {
+  #subscribed(reply: Said): void {
+    const { epoch = "", offset = 0, recovered } = reply;
     if (recovered === true) {
       if (epoch !== this.epoch) this.complaints.push("recovered, but of another epoch");
       this.#page(reply);
@@ -131,16 +132,17 @@ export class ChannelReader {
     this.#release();
   }
 
-  #page({ messages = [], more }: Said): void {
-    const first = messages[0]?.offset;
-    // Between two pages the history went on: the hole is seen, which is all that can be done about it.
-    if (first !== undefined && first > this.offset + 1) {
-      this.lost += first - this.offset - 1;
-      this.offset = first - 1;
-    }
+  #page({ messages = [], more, offset = 0 }: Said): void {
+    // Between two pages some of them may have been forgotten: the hole is seen, which is all that can be done about it.
+    this.#missing((messages[0]?.offset ?? offset + 1) - 1);
     for (const message of messages) this.#next(message);
     if (more) this.#say({ id: 2, action: "history", channel: "c", since: this.offset });
     else this.#release();
+  }
+
+  #missing(offset: number): void {
+    this.lost += Math.max(0, offset - this.offset);
+    this.offset = Math.max(this.offset, offset);
   }
 
   /** The last page may have had what was pushed meanwhile. */
@@ -155,8 +157,7 @@ export class ChannelReader {
     const { push, offset = 0, from = 0, to = 0 } = said;
     if (push === "gap") {
       if (from > this.offset + 1) this.complaints.push(`a hole before the gap: at ${this.offset}, gap from ${from}`);
-      this.lost += Math.max(0, to - this.offset);
-      this.offset = Math.max(this.offset, to);
+      this.#missing(to);
     } else if (push !== "message") this.complaints.push(`unexpected: ${JSON.stringify(said)}`);
     else if (offset > this.#had && offset <= this.offset) {
       this.lost--;

@@ -2,6 +2,7 @@
 import type { ChannelFigures, HistoryReading } from "../../engine/channels.ts";
 import type { Awaitable, Engine } from "../../engine/engine.ts";
 import type { ChannelCommands } from "../../protocol/channels.ts";
+import type { Codec } from "../../protocol/codec.ts";
 import type { Reply } from "../../protocol/commands.ts";
 import { channelsListedMax } from "../../protocol/limits.ts";
 import type { BrokerConfig } from "../config.ts";
@@ -20,6 +21,9 @@ type ChannelRows = Rows<keyof ChannelCommands>;
 
 export function channelRows({ engine: { channels }, config: { limits }, hub }: ChannelsParts): ChannelRows {
   const row = { access: "admitted", whileDraining: "served" } as const;
+  const historyReply = ({ epoch, offset, messages }: HistoryReading, codec: Codec): Reply<"history"> => {
+    return { epoch, offset, ...pageOf(messages, { codec, ...limits }) };
+  };
   return {
     subscribe: { ...row, handle: (request, { connection }) => hub.subscribe(connection, request) },
     unsubscribe: {
@@ -33,11 +37,11 @@ export function channelRows({ engine: { channels }, config: { limits }, hub }: C
     },
     history: {
       ...row,
-      handle: ({ channel, since, limit = limits.historyCountMax }, { codec }) =>
-        whenRead(channels.history({ channel, since, limit }), ({ epoch, offset, messages }: HistoryReading) => {
-          const page = pageOf(messages, { codec, ...limits });
-          return { epoch, offset, ...page };
-        }),
+      handle: ({ channel, since, limit = limits.historyCountMax }, { codec }) => {
+        // Whoever reads the pages of a recovery knows what of them was pushed already: nothing of them is pushed later.
+        hub.handOn(channel);
+        return whenRead(channels.history({ channel, since, limit }), (reading) => historyReply(reading, codec));
+      },
     },
     presence: { ...row, handle: ({ channel }) => ({ members: hub.membersOf(channel) }) },
     channels: {
