@@ -7,6 +7,8 @@ export interface Session {
   get?(key: string): Promise<unknown>;
   /** Takes and gives back one uncontended lock. */
   lockAndUnlock?(name: string): Promise<unknown>;
+  /** Waits for a lock that others want too; what it resolves to gives it back. */
+  lock?(name: string): Promise<() => unknown>;
   /** Adds all of these jobs to one queue. */
   pushAll?(jobs: readonly unknown[]): Promise<unknown>;
   /** Takes and acks jobs of it, beside others, until there are none; how many it had. */

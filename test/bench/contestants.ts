@@ -8,6 +8,7 @@ import { liveMutex } from "./contestants/live-mutex.ts";
 import { memcached } from "./contestants/memcached.ts";
 import { properLockfile } from "./contestants/proper-lockfile.ts";
 import { redis } from "./contestants/redis.ts";
+import { redlock } from "./contestants/redlock.ts";
 import { seed } from "./contestants/seed.ts";
 import { wdio } from "./contestants/wdio.ts";
 
@@ -22,6 +23,7 @@ export const contestants: readonly Contestant[] = [
   liveMutex,
   properLockfile,
   flock,
+  redlock,
   bullmqOneByOne,
   bullmqSideBySide,
 ];

@@ -3,6 +3,7 @@
 import { cpus } from "node:os";
 import { parseArgs } from "node:util";
 import type { Measure, Result } from "./measure.ts";
+import { contention } from "./measures/contention.ts";
 import { fanOut } from "./measures/fan-out.ts";
 import { keys } from "./measures/keys.ts";
 import { locks } from "./measures/locks.ts";
@@ -11,7 +12,17 @@ import { queues } from "./measures/queues.ts";
 import { roundTrips } from "./measures/round-trips.ts";
 import { formatNumber, table } from "./statistics.ts";
 
-const measures: readonly Measure[] = [...roundTrips, locks, queues, keys, fanOut, startUp, idle, executable];
+const measures: readonly Measure[] = [
+  ...roundTrips,
+  locks,
+  contention,
+  queues,
+  keys,
+  fanOut,
+  startUp,
+  idle,
+  executable,
+];
 
 const { values: flags } = parseArgs({
   options: { only: { type: "string" }, rounds: { type: "string", default: "5" }, json: { type: "string" } },

@@ -49,6 +49,10 @@ export const ephemeral: Contestant = {
         for await (const _job of client.queue("bench")) count++;
         return count;
       },
+      lock: async (name) => {
+        const grant = await client.lock(name);
+        return () => grant.release();
+      },
       close: () => client.close(),
     };
   },

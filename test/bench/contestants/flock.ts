@@ -14,11 +14,20 @@ export const flock: Contestant = {
   open: async (address) => {
     const libc = openLibc({ flock: { args: ["i32", "i32"], returns: "i32" } });
     const files = new Map<string, number>();
+    const call = (name: string, operation: number): void => {
+      const file = files.get(name) ?? openSync(join(address, encodeURIComponent(name)), "w");
+      files.set(name, file);
+      if (libc.flock(file, operation) !== 0) throw new Error("flock failed");
+    };
     return {
       lockAndUnlock: async (name) => {
-        const file = files.get(name) ?? openSync(join(address, encodeURIComponent(name)), "w");
-        files.set(name, file);
-        if (libc.flock(file, exclusive) !== 0 || libc.flock(file, unlock) !== 0) throw new Error("flock failed");
+        call(name, exclusive);
+        call(name, unlock);
+      },
+      // Stops its whole process while it waits.
+      lock: async (name) => {
+        call(name, exclusive);
+        return () => call(name, unlock);
       },
       close: () => {},
     };

@@ -31,6 +31,10 @@ export const liveMutex: Contestant = {
         const { id } = await client.acquire(name);
         await client.release(name, id);
       },
+      lock: async (name) => {
+        const { id } = await client.acquire(name);
+        return () => client.release(name, id);
+      },
       close: () => client.close(),
     };
   },

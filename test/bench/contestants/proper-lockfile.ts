@@ -4,8 +4,22 @@ import type { Contestant } from "../contestant.ts";
 import { installed } from "./installed.ts";
 
 interface ProperLockfile {
-  lock(file: string, options: { realpath: boolean }): Promise<() => Promise<void>>;
+  lock(file: string, options: LockOptions): Promise<() => Promise<void>>;
 }
+
+interface LockOptions {
+  readonly realpath: boolean;
+  /** How long a lock that nobody touches is believed. */
+  readonly stale?: number;
+  readonly retries?: { readonly forever: boolean; readonly minTimeout: number; readonly maxTimeout: number };
+}
+
+/** As impatient as it may be, and its least trusting but one. */
+const contended: LockOptions = {
+  realpath: false,
+  stale: 5000,
+  retries: { forever: true, minTimeout: 5, maxTimeout: 50 },
+};
 
 export const properLockfile: Contestant = {
   name: "proper-lockfile",
@@ -18,6 +32,7 @@ export const properLockfile: Contestant = {
         const release = await lock(join(address, encodeURIComponent(name)), { realpath: false });
         await release();
       },
+      lock: (name) => lock(join(address, encodeURIComponent(name)), contended),
       close: () => {},
     };
   },
