@@ -65,7 +65,7 @@ export class Outbox {
   }
 
   /** The common case: all that was said in this turn is text, and nothing is before it. The socket encodes it cheaper than
-   *  we could. */
+   *  we could, and no dearer than into a buffer that is kept for it. */
   #writeText(): void {
     const text = this.#text;
     this.#text = "";

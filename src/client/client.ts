@@ -252,11 +252,8 @@ export class Client extends Turns {
   }
 
   async #storeSmaller(key: string, stored: Stored & { readonly text: string }): Promise<number> {
-    const { compressText } = await import("./compressed.ts");
-    const packed = await compressText(stored.text, this.#settings.compressionThreshold);
-    if (packed === undefined) return this.#store(key, stored);
-    const sizes = { compressed: true, beforeSize: stored.text.length, afterSize: packed.length } as const;
-    return this.#store(key, { ...stored, member: packed, sizes });
+    const { smaller } = await import("./compressed.ts");
+    return this.#store(key, { ...stored, ...(await smaller(stored.text, this.#settings.compressionThreshold)) });
   }
 
   #store(key: string, { member, options, sizes }: Stored): Promise<number> {

@@ -25,16 +25,22 @@ export async function decompressValue(key: string, value: unknown): Promise<unkn
   }
 }
 
-/** `text`, a value's JSON, as the seed's clients write it; undefined when it is shorter than `threshold` characters or would
- *  not get smaller. */
-export async function compressText(text: string, threshold: number): Promise<string | undefined> {
+/** What `set` sends for `text`, a value's JSON, as the seed's clients write it, with the sizes for the broker's metrics; undefined
+ *  when it is shorter than `threshold` characters or would not get smaller. */
+export async function smaller(text: string, threshold: number): Promise<Smaller | undefined> {
   if (text.length < threshold) return undefined;
   const gzipped = await passed(new TextEncoder().encode(text), new CompressionStream("gzip"));
   let binary = "";
   // In parts: a call takes only so many arguments.
   for (let at = 0; at < gzipped.length; at += 8192) binary += String.fromCharCode(...gzipped.subarray(at, at + 8192));
   const packed = btoa(binary);
-  return packed.length < text.length ? packed : undefined;
+  if (packed.length >= text.length) return undefined;
+  return { member: packed, sizes: { compressed: true, beforeSize: text.length, afterSize: packed.length } };
+}
+
+interface Smaller {
+  readonly member: string;
+  readonly sizes: { readonly compressed: true; readonly beforeSize: number; readonly afterSize: number };
 }
 
 /** `bytes` as the stream gives them back.

@@ -1,6 +1,6 @@
 /**
  * What the broker says in JSON lines, as messages. Text is decoded a chunk at a time: that takes a fraction of what it takes
- * line by line. Reads without the broker's suspicion, as whoever owns our socket is our broker, but keeps no endless line.
+ * line by line; to parse all lines as one list would gain nothing more. Reads without the broker's suspicion, as whoever owns our socket is our broker, but keeps no endless line.
  */
 import type { MessageHandler, MessageReader } from "../protocol/codec.ts";
 import { EphemeralError } from "../protocol/errors.ts";

@@ -1,6 +1,6 @@
 import { describe, expect, test } from "bun:test";
 import { gzipSync } from "node:zlib";
-import { compressText, decompressValue } from "../../src/client/compressed.ts";
+import { decompressValue, smaller } from "../../src/client/compressed.ts";
 
 const gzipped = (text: string): string => gzipSync(text).toString("base64");
 
@@ -33,11 +33,11 @@ describe("decompressValue()", () => {
   });
 });
 
-describe("compressText()", () => {
+describe("smaller()", () => {
   test("gzips from the threshold on", async () => {
     const text = JSON.stringify("x".repeat(2000));
-    expect(await compressText(text, text.length + 1)).toBeUndefined();
-    expect(await decompressValue("k", await compressText(text, text.length))).toBe("x".repeat(2000));
+    expect(await smaller(text, text.length + 1)).toBeUndefined();
+    expect(await decompressValue("k", (await smaller(text, text.length))?.member)).toBe("x".repeat(2000));
   });
 
   test("leaves text that would only grow", async () => {
@@ -45,6 +45,6 @@ describe("compressText()", () => {
       String.fromCharCode(40 + (byte % 50)),
     );
     const packedTwice = gzipped(noise.join("")).slice(0, 1000);
-    expect(await compressText(packedTwice, 10)).toBeUndefined();
+    expect(await smaller(packedTwice, 10)).toBeUndefined();
   });
 });
