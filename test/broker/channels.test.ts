@@ -420,4 +420,28 @@ describe("a subscriber that does not read", () => {
       expect(await slow.next()).toMatchObject({ offset: count + 1, data: "end" });
     },
   );
+
+  test("in a group loses nothing: its turn goes to the next that has room", async () => {
+    await using broker = await testBroker({ limits: small });
+    using slow = await rawClient(broker.pipe);
+    slow.write(`${JSON.stringify(subscribe({ group: "g", overflow: "gap" }))}\n`);
+    await slow.next();
+    slow.pause();
+    using fast = await lineClient(broker.pipe);
+    using writer = await lineClient(broker.pipe);
+    await fast.ask(subscribe({ group: "g" }));
+    for (let message = 0; message < count; message++) writer.say(publish("x".repeat(400)));
+    for (let message = 0; message < count; message++) await writer.next();
+    const taken = offsetsOf(await pushesOf(fast));
+    expect(taken.length).toBeGreaterThan(count / 2);
+    slow.resume();
+    const others: unknown[] = [];
+    while (others.length + taken.length < count) {
+      const message = await slow.next();
+      expect(message.push).toBe("message");
+      others.push(message.offset);
+    }
+    const all = [...taken, ...others].map(Number).sort((a, b) => a - b);
+    expect(all).toEqual(Array.from({ length: count }, (_, index) => index + 1));
+  });
 });
