@@ -221,6 +221,52 @@ describe.concurrent("a server's WebSocket", () => {
     client.close();
   });
 
+  test("speaks the subprotocol that the upgrade names, whatever stands first", async () => {
+    using server = Bun.serve<undefined>({
+      port: 0,
+      hostname: "127.0.0.1",
+      fetch: (request, self) => {
+        self.upgrade(request, { headers: { "Sec-WebSocket-Protocol": "second" }, data: undefined });
+        return undefined;
+      },
+      websocket: { message: () => undefined },
+    });
+    const client = await openWebSocket(server.port ?? 0, ["first", "second"]);
+    expect(client.protocol).toBe("second");
+    client.close();
+  });
+
+  test("that is closed sends what is queued first, then code and reason, and has called its handler meanwhile", async () => {
+    using served = serve({ backpressureLimit: 64 * 1024 * 1024 });
+    using client = await rawClient(served.port);
+    client.socket.pause();
+    const large = "x".repeat(8_000_000);
+    expect(served.sockets[0]?.send(large)).toBe(-1);
+    expect(served.sockets[0]?.getBufferedAmount()).toBeGreaterThan(0);
+    served.sockets[0]?.close(3001, "bye");
+    expect(served.closes).toEqual([[3001, "bye"]]);
+    client.socket.resume();
+    await until(() => client.frames().length === 2);
+    expect(client.frames()).toEqual([
+      [0x81, large.length],
+      [0x88, 2 + "bye".length],
+    ]);
+  });
+
+  test("that is paused reads nothing and does not see its client go", async () => {
+    const messages: unknown[] = [];
+    using served = serve({ message: (_socket, message) => void messages.push(message) });
+    const client = await openWebSocket(served.port);
+    served.sockets[0]?.pause();
+    client.send("x");
+    client.terminate();
+    await Bun.sleep(100);
+    expect([messages, served.closes, served.sockets[0]?.readyState]).toEqual([[], [], WebSocket.OPEN]);
+    served.sockets[0]?.resume();
+    await until(() => served.closes.length === 1);
+    expect(messages).toEqual(["x"]);
+  });
+
   test.each([
     ["not offered unless perMessageDeflate is set", undefined, "", [0x81, 0x81, 0x81, 0x81]],
     [
@@ -241,5 +287,18 @@ describe.concurrent("a server's WebSocket", () => {
     await until(() => client.frames().length === 4);
     // 0x40 is the bit that says "compressed".
     expect(client.frames().map(([first]) => first)).toEqual([...firsts]);
+  });
+});
+
+describe("a server", () => {
+  const options = { hostname: "127.0.0.1", development: false, fetch: () => new Response("") };
+
+  test("without development shares its port with whoever asks for it, unless reusePort is false", () => {
+    using shared = Bun.serve({ ...options, port: 0 });
+    using sharer = Bun.serve({ ...options, port: shared.port ?? 0 });
+    expect(sharer.port).toBe(shared.port ?? 0);
+    using own = Bun.serve({ ...options, port: 0, reusePort: false });
+    expect(() => Bun.serve({ ...options, port: own.port ?? 0, reusePort: false })).toThrow("in use");
+    expect(() => Bun.serve({ ...options, port: own.port ?? 0 })).toThrow("in use");
   });
 });
