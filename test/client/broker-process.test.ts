@@ -51,6 +51,41 @@ describe.each<Runtime>(["node", "bun"])("Broker on %s", (runtime) => {
     expect(isGone(pipe)).toBe(true);
   });
 
+  test("opens a web door, tells where it is and what lets in there, and neither when there is none", async () => {
+    await using script = await library.run(
+      runtime,
+      `const status = async ({ url, token }) => {
+         const headers = token === undefined ? {} : { Authorization: "Bearer " + token };
+         return (await fetch(url.replace("ws:", "http:").replace("/ws", "/stats"), { headers })).status;
+       };
+       const broker = new Broker({ port: 0 });
+       say([broker.url ?? "none", broker.token ?? "none"]);
+       await broker.start();
+       say([await status(broker), await status({ url: broker.url }), broker.token.length, process.argv.join().includes(broker.token)]);
+       await broker.stop();
+       say([broker.url ?? "none", broker.token ?? "none"]);
+       for (const options of [{ port: 0, insecureNoAuth: true }, { port: 0, secret: "word" }, {}]) {
+         const other = new Broker(options);
+         await other.start();
+         say([typeof other.url, typeof other.token, other.url && (await status({ url: other.url, token: options.secret }))]);
+         await other.stop();
+       }`,
+    );
+    const { said, stderr, status } = await script.end();
+    expect({ said, stderr, status }).toEqual({
+      said: [
+        ["none", "none"],
+        [200, 401, 64, false],
+        ["none", "none"],
+        ["string", "undefined", 200],
+        ["string", "undefined", 200],
+        ["undefined", "undefined", null],
+      ],
+      stderr: "",
+      status: 0,
+    });
+  });
+
   test("does not keep its creator alive, and ends with it", async () => {
     await using script = await library.run(runtime, "say(await new Broker().start());");
     const { said, stderr, status } = await script.end();
