@@ -1,5 +1,6 @@
 /** Who is let in by the web door, and who is not: names, origins, tokens, secrets, and how often one may be wrong. */
 import { describe, expect, test } from "bun:test";
+import { connect } from "node:net";
 import { Hosts } from "../../src/broker/web/hosts.ts";
 import { closeCodes } from "../../src/protocol/errors.ts";
 import { lineClient, testBroker } from "../support/broker.ts";
@@ -103,6 +104,28 @@ describe("the upgrade", () => {
     expect([answer.status, await answer.json()]).toMatchObject([503, { error: "too_many_connections" }]);
     expect(await first.ask({ action: "ping" })).toMatchObject({ ok: true });
   });
+});
+
+test("who dialled before the end and asks after it is not let in, and does not keep the broker", async () => {
+  await using broker = await testBroker({ port: 0 });
+  const { hostname, port, host } = new URL(broker.url ?? "");
+  const socket = connect(Number(port), hostname);
+  let heard = "";
+  socket.on("data", (chunk) => {
+    heard += chunk;
+  });
+  const ask = (path: string, headers = ""): boolean =>
+    socket.write(`GET ${path} HTTP/1.1\r\nHost: ${host}\r\n${headers}\r\n`);
+  ask("/readyz");
+  await until(() => heard.endsWith("ready\n"));
+  const startedAtMs = performance.now();
+  const stopped = broker.stop();
+  const key = "Sec-WebSocket-Version: 13\r\nSec-WebSocket-Key: dGhlIHNhbXBsZSBub25jZQ==\r\n";
+  ask("/ws", `Upgrade: websocket\r\nConnection: Upgrade\r\n${key}`);
+  await stopped;
+  expect(performance.now() - startedAtMs).toBeLessThan(5000);
+  await until(() => socket.destroyed || socket.readableEnded);
+  expect(heard).not.toContain("101 Switching");
 });
 
 describe("10 failures within a minute", () => {
