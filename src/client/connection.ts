@@ -193,7 +193,7 @@ export class Connection {
     const { clock, timeoutMs, secret, token, label } = this.#options;
     await this.resumption.loading;
     const transport = await this.#options.dial();
-    if (this.#refusal !== undefined) return; // closed meanwhile
+    if (this.#refusal !== undefined) return transport.close(); // closed meanwhile
     const introduction = { label, token, ...this.resumption.introduction };
     const link = new Link(
       { transport, codec: this.codec, clock, greetingMs: timeoutMs, secret, introduction },

@@ -101,6 +101,10 @@ test.each(["node", "bun"])(
     await Bun.write(
       script,
       `import { localClient } from "./local.mjs";
+     // One that is closed before it has dialled keeps no process either.
+     const closed = localClient();
+     closed.ping().catch((error) => console.log(error.code));
+     closed.close();
      const client = localClient();
      await client.get("k", { waitMs: 50 }).catch((error) => console.log(error.code));
      await client.pool("accounts").define([{ value: "ada" }]);
@@ -109,7 +113,7 @@ test.each(["node", "bun"])(
     );
     const command = runtime === "bun" ? process.execPath : runtime;
     expect(await runScript([command, script], "/nowhere")).toEqual({
-      stdout: "timeout\nada healthy\n",
+      stdout: "cancelled\ntimeout\nada healthy\n",
       stderr: "",
       code: 0,
     });
