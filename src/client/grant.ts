@@ -47,7 +47,9 @@ export class Grant<Value = unknown> implements HeldGrant {
     this.id = id;
     this.fence = fence;
     // The caller says what is in the pool; a codec cannot tell.
-    this.items = items.map((item) => ({ ...item, value: connection.codec.fromMember(item.value) as Value }));
+    this.items = items.map(({ pool, slot, value }) => {
+      return { pool, slot, value: connection.codec.fromMember(value) as Value };
+    });
     this.#connection = connection;
     this.#clock = clock;
     this.#ttlMs = ttlMs;

@@ -66,7 +66,9 @@ export class Grants {
 
 /** What the options say holds for every want that does not say it itself. */
 function wantOf(want: string | Want, options: AcquireOptions): PoolWant {
-  const { pool, ...own }: Want = typeof want === "string" ? { pool: want } : want;
-  const { count = options.count ?? 1, match = options.match ?? [], mode = options.mode ?? "exclusive", size } = own;
-  return { pool, count, match, mode, size };
+  const own: Want = typeof want === "string" ? { pool: want } : want;
+  const { count, match, mode } = options;
+  // As it is read: what nobody says is one item of any kind, for oneself, and need not be written.
+  const { pool, size } = own;
+  return { pool, count: own.count ?? count, match: own.match ?? match, mode: own.mode ?? mode, size } as PoolWant;
 }

@@ -139,7 +139,7 @@ export function grantOf(command: Outgoing, reply: object): Grant | undefined {
   }
   // Where there is neither, nothing is granted.
   const { fence, grant } = reply as { readonly fence?: number; readonly grant?: GrantReply };
-  if (grant !== undefined) return { ...grant, kind: "grant" };
+  if (grant !== undefined) return { kind: "grant", id: grant.id, fence: grant.fence, items: grant.items };
   if (fence === undefined) return undefined;
   if (command.action === "once") return { kind: "once", id: command.key, fence };
   return command.action === "lease" ? { kind: "lease", id: command.key, workerId: command.workerId, fence } : undefined;

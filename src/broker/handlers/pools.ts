@@ -56,11 +56,13 @@ function acquireRow(engine: Engine): Row<"acquire"> {
 
 /** Values stand in the grant as the JSON text they are kept as, so a grant is written without reading them. */
 function grantReply({ id, fence, items, expiresAtMs }: Acquired): Reply<"acquire"> {
-  const texts = items.map(
-    ({ pool, slot, value }) => `{"pool":${JSON.stringify(pool)},"slot":${slot},"value":${value}}`,
-  );
-  const expires = expiresAtMs === undefined ? "" : `,"expiresAtMs":${expiresAtMs}`;
-  return { grant: new Encoded(`{"id":"${id}","fence":${fence},"items":[${texts.join()}]${expires}}`) };
+  let text = `{"id":"${id}","fence":${fence},"items":[`;
+  let comma = "";
+  for (const { pool, slot, value } of items) {
+    text += `${comma}{"pool":${JSON.stringify(pool)},"slot":${slot},"value":${value}}`;
+    comma = ",";
+  }
+  return { grant: new Encoded(expiresAtMs === undefined ? `${text}]}` : `${text}],"expiresAtMs":${expiresAtMs}}`) };
 }
 
 function itemsOf({ pool, items }: Request<"pool.define">, codec: Codec, { config }: PoolsParts): PoolItems {

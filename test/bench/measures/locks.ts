@@ -18,6 +18,8 @@ import { formatNumber, quantile } from "../statistics.ts";
 const names = {
   lock: "lock and release, pairs/s",
   sets: "two sets, pairs/s",
+  manyLocks: "the same with 64 in flight, pairs/s",
+  manySets: "two sets with 64 in flight, pairs/s",
   engine: "hand-over to the first of 64, in the engine, µs",
   cpu: "the same through 64 connections, broker CPU µs",
   wall: "the same through 64 connections, all told, µs",
@@ -39,7 +41,8 @@ export const locks: Measure = {
       const directory = mkdtempSync(join(tmpdir(), "eph-bench-"));
       const broker = await ephemeral.start(directory);
       try {
-        await uncontended(broker.address, figures);
+        await uncontended(broker.address, figures, { inFlight: 1, lock: names.lock, sets: names.sets });
+        await uncontended(broker.address, figures, { inFlight: line, lock: names.manyLocks, sets: names.manySets });
         await contended({ address: broker.address, pid: broker.pid ?? 0 }, figures);
       } finally {
         await broker.stop();
@@ -50,6 +53,7 @@ export const locks: Measure = {
       figures.add(names.large, await engineHandOverUs({ items: 10_000, waiters: 1000 }));
     }
     const beside = figures.ratio(names.lock, names.sets);
+    const manyBeside = figures.ratio(names.manyLocks, names.manySets);
     const handOverUs = figures.of(names.engine).median;
     const growth = figures.ratio(names.large, names.small);
     return {
@@ -62,6 +66,7 @@ export const locks: Measure = {
       }),
       goals: [
         goal("lock and release ≥ 0.8 × the rate of two sets", beside, beside >= 0.8),
+        goal("the same with 64 in flight", manyBeside, manyBeside >= 0.8),
         goal("64 waiters: hand-over ≤ 60 µs on the broker's side", handOverUs, handOverUs <= 60),
         goal("10,000 items and 1,000 waiters ≤ 1.5 × 10 and 10", growth, growth <= 1.5),
       ],
@@ -71,28 +76,39 @@ export const locks: Measure = {
   },
 };
 
-/** One at a time, through our client; both kinds by turns, so that both have the same weather. */
-async function uncontended(address: string, figures: Rounds): Promise<void> {
+/** How many pairs run at a time, and what each figure is called. */
+interface Load {
+  readonly inFlight: number;
+  readonly lock: string;
+  readonly sets: string;
+}
+
+/** Through our client, each lane with a lock of its own; both kinds by turns, so that both have the same weather. */
+async function uncontended(address: string, figures: Rounds, load: Load): Promise<void> {
   using client = new Client(address);
   const slices = 10;
   const seconds = { lock: 0, sets: 0 };
   for (let slice = -1; slice < slices; slice++) {
-    const lock = await secondsOf(async () => (await client.lock("bench")).release());
-    const sets = await secondsOf(async () => {
-      await client.set("bench:a", 1);
-      await client.set("bench:b", 1);
+    const lock = await secondsOf(async (lane) => (await client.lock(`bench:${lane}`)).release());
+    const sets = await secondsOf(async (lane) => {
+      await client.set(`bench:${lane}`, 1);
+      await client.set(`bench:${lane}`, 1);
     });
     // The first slice warms up.
     if (slice < 0) continue;
     seconds.lock += lock;
     seconds.sets += sets;
   }
-  figures.add(names.lock, pairs / seconds.lock);
-  figures.add(names.sets, pairs / seconds.sets);
+  figures.add(load.lock, pairs / seconds.lock);
+  figures.add(load.sets, pairs / seconds.sets);
 
-  async function secondsOf(pair: () => Promise<unknown>): Promise<number> {
+  async function secondsOf(pair: (lane: number) => Promise<unknown>): Promise<number> {
+    let left = pairs / slices;
+    const repeat = async (_: unknown, lane: number): Promise<void> => {
+      while (left-- > 0) await pair(lane);
+    };
     const startedNs = Bun.nanoseconds();
-    for (let index = 0; index < pairs / slices; index++) await pair();
+    await Promise.all(Array.from({ length: load.inFlight }, repeat));
     return (Bun.nanoseconds() - startedNs) / 1e9;
   }
 }
