@@ -25,6 +25,8 @@ const names = {
   wall: "the same through 64 connections, all told, µs",
   small: "hand-over, 10 items and 10 waiters, in the engine, µs",
   large: "hand-over, 10,000 items and 1,000 waiters, in the engine, µs",
+  fewDie: "a session dies with 1,000 locks, somebody behind each, µs a lock",
+  manyDie: "the same with 8,000 locks, µs a lock",
 } as const;
 
 const pairs = 10_000;
@@ -49,9 +51,12 @@ export const locks: Measure = {
         rmSync(directory, { recursive: true, force: true });
       }
       figures.add(names.engine, await engineHandOverUs({ items: 1, waiters: line }));
+      figures.add(names.fewDie, await deathUs(1000));
+      figures.add(names.manyDie, await deathUs(8000));
       figures.add(names.small, await engineHandOverUs({ items: 10, waiters: 10 }));
       figures.add(names.large, await engineHandOverUs({ items: 10_000, waiters: 1000 }));
     }
+    const deaths = figures.ratio(names.manyDie, names.fewDie);
     const beside = figures.ratio(names.lock, names.sets);
     const manyBeside = figures.ratio(names.manyLocks, names.manySets);
     const handOverUs = figures.of(names.engine).median;
@@ -68,6 +73,7 @@ export const locks: Measure = {
         goal("lock and release ≥ 0.8 × the rate of two sets", beside, beside >= 0.8),
         goal("the same with 64 in flight", manyBeside, manyBeside >= 0.8),
         goal("64 waiters: hand-over ≤ 60 µs on the broker's side", handOverUs, handOverUs <= 60),
+        goal("a death with 8,000 locks ≤ 2 × one with 1,000, each lock", deaths, deaths <= 2),
         goal("10,000 items and 1,000 waiters ≤ 1.5 × 10 and 10", growth, growth <= 1.5),
       ],
       missing: [],
@@ -157,6 +163,34 @@ async function engineHandOverUs({ items, waiters }: { items: number; waiters: nu
     queue[turn % waiters] = acquire();
   }
   await Promise.all([engine.close(), ...queue.map((waiting) => waiting.catch(() => {}))]);
+  return quantile(
+    tookUs.sort((a, b) => a - b),
+    0.5,
+  );
+}
+
+/** How long it takes to hand on all that a session held, a lock: the median of nine deaths. */
+async function deathUs(count: number): Promise<number> {
+  const tookUs: number[] = [];
+  for (let death = 0; death < 9; death++) {
+    const engine = new MemoryEngine({ clock: systemClock, limits: { ...defaultLimits, waitsPerSessionMax: count } });
+    const [dying, next] = [
+      { id: "dying", label: "dying" },
+      { id: "next", label: "next" },
+    ];
+    const acquire = async (lock: number, caller: typeof dying): Promise<unknown> => {
+      const want = { pool: `lock ${lock}`, count: 1, match: [], mode: "exclusive", size: 1 } as const;
+      const request = { wants: [want], ttlMs: undefined, prefersLast: false, owner: undefined };
+      return engine.acquire(request, { caller, waitMs: -1, handle: {} });
+    };
+    for (let lock = 0; lock < count; lock++) await acquire(lock, dying);
+    const waiting = Array.from({ length: count }, (_, lock) => acquire(lock, next));
+    const startedNs = Bun.nanoseconds();
+    engine.endSession(dying);
+    tookUs.push((Bun.nanoseconds() - startedNs) / 1000 / count);
+    await Promise.all(waiting);
+    engine.close();
+  }
   return quantile(
     tookUs.sort((a, b) => a - b),
     0.5,
