@@ -61,7 +61,11 @@ describe.each(both.map((program) => [program.name, program] as const))(
       const args = ["start", "--port", "0", "--port-file", "port", ...forever];
       await using killed = new Trial(program, { args });
       await using robbed = new Trial(program, { args });
-      for (const trial of [killed, robbed]) await toldBy(trial);
+      for (const trial of [killed, robbed]) {
+        // Who answers has told its reaper of the command; the command itself may have spoken before.
+        using client = await webSocketClient((await toldBy(trial)).url);
+        expect(client.head).toContain(" 101 ");
+      }
       writeFileSync(join(robbed.directory, "port"), "1\n");
       for (const trial of [killed, robbed]) {
         trial.signal("SIGKILL");
