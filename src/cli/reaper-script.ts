@@ -7,9 +7,9 @@
  * knows processes as "pid:birth", because pids are used again; macOS has no /proc, so pids must do there (not tested by us).
  * Zombies count as gone. Children that nobody told it of, it leaves alone, and what joined the run. A hook is taken off the
  * list before it is begun, so that nobody begins it a second time, and runs beside a sleep, which is its time: whichever ends
- * first decides. */
+ * first decides. A command that is expected shows its mark an instant after it has let go of our pipe, so it is looked for twice. */
 export const reaperScript = `
-directory=$1 mark=$2 grace=$3 port_file=$4 port=$5 members=' ' carrier= hooks=0 nl='
+directory=$1 mark=$2 grace=$3 port_file=$4 port=$5 members=' ' carrier= unseen= hooks=0 nl='
 '
 processes() { # pid parent state birth
   if [ -r /proc/self/stat ]; then
@@ -86,14 +86,16 @@ reap() {
   trap '' INT TERM HUP QUIT PIPE
   while read -r word rest; do
     case $word in
-      kill) watch "$rest" "$mark" ;;
-      forget) members=' ' carrier= ;;
+      expect) carrier=$mark unseen=y ;;
+      kill) watch "$rest" "$mark"; unseen= ;;
+      forget) members=' ' carrier= unseen= ;;
       hook) hooks=$((hooks + 1)); eval "hook_$hooks=\\$rest" ;;
       end) run_hooks; echo done ;;
       bye) exit ;;
     esac
   done
   end_members "$grace"
+  [ -z "$unseen" ] || { sleep 0.1 || sleep 1; end_members "$grace"; }
   run_hooks
   [ -n "$directory" ] || exit
   [ -z "$port_file" ] || { read -r line < "$port_file" && [ "$line" = "$port" ] && rm -f "$port_file"; }

@@ -67,12 +67,18 @@ export class Reaper {
     }
   }
 
+  /** A process with our mark is about to be started, and is to end if we are killed before we can say its pid: only one that
+   *  has taken the mark out of its environment by then is not found. */
+  expect(): void {
+    this.#tell("expect");
+  }
+
   /** From now on process `pid` and its descendants are to end if we are killed. */
   watch(pid: number): void {
     this.#tell(`kill ${pid}`);
   }
 
-  /** The process has ended: its pid may become another's, and what it left running is left alone. */
+  /** The process has ended, or never was: its pid may become another's, and what it left running is left alone. */
   forget(): void {
     this.#tell("forget");
   }

@@ -21,9 +21,11 @@ export interface Wrapping extends ChildOptions {
 /** Runs the command to its end; 126 with one line on stderr when the kernel refuses to run it. */
 export async function runWrapped({ inbox, graceMs, reaper, ...options }: Wrapping): Promise<Ending> {
   let child: Child;
+  reaper?.expect();
   try {
     child = new Child(options);
   } catch (error) {
+    reaper?.forget();
     say(`Cannot run "${options.command[0]}": ${spawnFailure(error)}`);
     return { kind: "exited", status: cannotRunStatus };
   }
