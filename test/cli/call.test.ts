@@ -1,6 +1,6 @@
 /**
  * Commands to a running broker as a shell sees them: what each prints, in both forms, and every way it can fail with its
- * status, its line and its hint. Every case runs against the source and against the compiled binary.
+ * status, its line and its hint. Every case runs against the compiled binary, and in CI against the source.
  */
 import { describe, expect, test } from "bun:test";
 import { lineClient, temporaryDirectory, testBroker } from "../support/broker.ts";

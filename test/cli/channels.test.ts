@@ -1,18 +1,17 @@
 /**
- * `ephemeral pub`, `sub`, `presence` and `channels` as a shell sees them, with the program's source. Each case has a broker of
+ * `ephemeral pub`, `sub`, `presence` and `channels` as a shell sees them. Each case has a broker of
  * its own.
  */
 import { describe, expect, setDefaultTimeout, test } from "bun:test";
-import { join } from "node:path";
 import { Client } from "../../src/client/client.ts";
 import { testBroker } from "../support/broker.ts";
 import { bare, type InvocationOptions, invoke } from "../support/invocation.ts";
-import type { Program } from "../support/programs.ts";
+import { binaryProgram } from "../support/programs.ts";
 import { until } from "../support/until.ts";
 
 setDefaultTimeout(30_000);
 
-const program: Program = { name: "source", argv: [process.execPath, join(import.meta.dir, "../../src/cli/main.ts")] };
+const program = await binaryProgram();
 
 /** Runs the program beside the broker at `pipe` to its end. */
 const beside =

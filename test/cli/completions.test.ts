@@ -9,12 +9,12 @@ import type { Page } from "../../src/cli/page.ts";
 import { commandNames, loadPage } from "../../src/cli/pages.ts";
 import { temporaryDirectory } from "../support/broker.ts";
 import { invoke } from "../support/invocation.ts";
-import { programs } from "../support/programs.ts";
+import { binaryProgram } from "../support/programs.ts";
 import { isTested, offeredBy, type ShellName, shellNames } from "../support/shells.ts";
 
 setDefaultTimeout(60_000);
 
-const binary = (await programs()).find(({ name }) => name === "binary") ?? raise("there is no executable");
+const binary = await binaryProgram();
 const pages = new Map<string, Page | undefined>();
 for (const name of commandNames) pages.set(name, await loadPage(name));
 
@@ -24,10 +24,6 @@ const program = join(home.path, "bin/ephemeral");
 await Bun.write(program, `#!/bin/sh\nexec ${binary.argv.map((word) => `'${word}'`).join(" ")} "$@"\n`);
 chmodSync(program, 0o755);
 const environment = { PATH: `${home.path}/bin:${process.env.PATH}`, XDG_RUNTIME_DIR: home.path };
-
-function raise(message: string): never {
-  throw new Error(message);
-}
 
 /** Long flags of a page, as they are typed. */
 function flagsOf(name: string): string[] {

@@ -7,13 +7,13 @@ import { mkdirSync, writeFileSync } from "node:fs";
 import { join } from "node:path";
 import { temporaryDirectory } from "../support/broker.ts";
 import { invoke } from "../support/invocation.ts";
+import { binaryProgram } from "../support/programs.ts";
 import { Trial } from "../support/trial.ts";
 
 setDefaultTimeout(60_000);
 
-const main = join(import.meta.dir, "../../src/cli/main.ts");
 const client = join(import.meta.dir, "../../src/client/client.ts");
-const program = { name: "source", argv: [process.execPath, main] } as const;
+const program = await binaryProgram();
 
 const testFile = (body: string): string => `
   import { test } from "bun:test";

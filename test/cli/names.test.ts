@@ -1,6 +1,6 @@
 /**
  * Brokers with names, as a shell sees them: one of a name, found by it, joined, listed and stopped; and what ends a broker
- * that runs no command. Every case runs against the source and against the compiled binary.
+ * that runs no command. Every case runs against the compiled binary, and in CI against the source.
  */
 import { describe, expect, test } from "bun:test";
 import { lstatSync } from "node:fs";

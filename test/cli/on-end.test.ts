@@ -1,6 +1,6 @@
 /**
  * What is run at the end of a run: once, whoever of the run is killed, within its time, and never changing how the run ended.
- * Every way to end runs against the source and against the compiled binary.
+ * Every way to end runs against the compiled binary, and in CI against the source.
  */
 import { describe, expect, setDefaultTimeout, test } from "bun:test";
 import { existsSync, readFileSync, writeFileSync } from "node:fs";
@@ -8,7 +8,7 @@ import { join } from "node:path";
 import { Client } from "../../src/client/client.ts";
 import { lineClient } from "../support/broker.ts";
 import { until } from "../support/processes.ts";
-import { type Program, programs } from "../support/programs.ts";
+import { binaryProgram, type Program, programs } from "../support/programs.ts";
 import { Random } from "../support/random.ts";
 import { isThorough } from "../support/thorough.ts";
 import { type SeenEnding, Trial, type TrialOptions } from "../support/trial.ts";
@@ -16,7 +16,7 @@ import { type SeenEnding, Trial, type TrialOptions } from "../support/trial.ts";
 setDefaultTimeout(30_000);
 
 const both = await programs();
-const [source] = both as readonly [Program, Program];
+const binary = await binaryProgram();
 
 const exited = (status: number): SeenEnding => ({ status, killed: false });
 const killedBy = (signal: number): SeenEnding => ({ status: 128 + signal, killed: true });
@@ -25,7 +25,7 @@ const noted = (word: string): string => `echo ${word} >> noted`;
 
 type StartOptions = Omit<TrialOptions, "args"> & { readonly flags?: readonly string[]; readonly program?: Program };
 
-function start(command: readonly string[], { flags = [], program = source, ...options }: StartOptions = {}): Trial {
+function start(command: readonly string[], { flags = [], program = binary, ...options }: StartOptions = {}): Trial {
   return new Trial(program, {
     ...options,
     args: ["start", ...flags, ...(command.length > 0 ? ["--", ...command] : [])],
@@ -33,7 +33,7 @@ function start(command: readonly string[], { flags = [], program = source, ...op
 }
 
 /** A run whose command registers one thing more than `--on-end` does, says that it is ready and goes on with `script`. */
-function registering(script: string, { program = source, flags = [], ...options }: StartOptions = {}): Trial {
+function registering(script: string, { program = binary, flags = [], ...options }: StartOptions = {}): Trial {
   const command = `${program.argv.join(" ")} on-end -- sh -c '${noted("second")}' && echo ready; ${script}`;
   return start(["sh", "-c", command], { ...options, program, flags: ["--on-end", noted("first"), ...flags] });
 }
@@ -116,7 +116,7 @@ describe("what is run at the end", () => {
 
   test("is told when it fails and when it is not there, and the next one is run all the same", async () => {
     const flags = ["--on-end", noted("last"), "--on-end", "exit 7", "--on-end", "kill -TERM $$"];
-    await using trial = start(["sh", "-c", `${source.argv.join(" ")} on-end -- no-such-program; exit 5`], { flags });
+    await using trial = start(["sh", "-c", `${binary.argv.join(" ")} on-end -- no-such-program; exit 5`], { flags });
     expect(await trial.ending()).toEqual(exited(5));
     await trial.closedStreams();
     expect(trial.stderr).toContain("Failed with status 127: no-such-program\n");
@@ -135,7 +135,7 @@ describe("what is run at the end", () => {
   test("is ended with all it started when its time is over, and the next one is run", async () => {
     const stubborn = `trap '' TERM; (setsid sleep 1001 &) ; sleep 1002; sleep 1003`;
     const script = `for what in "trap 'echo told >> noted; exit' TERM; sleep 1000 & wait" "${stubborn}"; do
-      ${source.argv.join(" ")} on-end --within 300ms -- sh -c "$what"; done`;
+      ${binary.argv.join(" ")} on-end --within 300ms -- sh -c "$what"; done`;
     await using trial = start(["sh", "-c", script], { flags: ["--on-end", noted("last")] });
     expect(await trial.ending()).toEqual(exited(0));
     await trial.closedStreams();
@@ -262,7 +262,7 @@ describe("registering something for the end", () => {
   });
 
   test("is refused with --no-on-end", async () => {
-    const command = `${source.argv.join(" ")} on-end -- sh -c '${noted("it")}'`;
+    const command = `${binary.argv.join(" ")} on-end -- sh -c '${noted("it")}'`;
     await using trial = start(["sh", "-c", command], { flags: ["--no-on-end"] });
     expect(await trial.ending()).toEqual(exited(77));
     await trial.closedStreams();
@@ -290,7 +290,7 @@ describe("registering something for the end", () => {
     [["on-end"], "COMMAND is missing"],
     [["on-end", "--env", "NO_SUCH", "--pipe", "/nowhere", "--", "true"], 'there is no variable "NO_SUCH"'],
   ])("%j is a mistake", async (args, why) => {
-    await using trial = new Trial(source, { args });
+    await using trial = new Trial(binary, { args });
     expect(await trial.ending()).toEqual(exited(64));
     await trial.closedStreams();
     expect(trial.stderr).toContain(why);

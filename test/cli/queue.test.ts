@@ -6,18 +6,14 @@ import { describe, expect, setDefaultTimeout, test } from "bun:test";
 import { Client } from "../../src/client/client.ts";
 import { testBroker } from "../support/broker.ts";
 import { type Invocation, type InvocationOptions, invoke } from "../support/invocation.ts";
-import { programs } from "../support/programs.ts";
+import { binaryProgram } from "../support/programs.ts";
 import { isThorough } from "../support/thorough.ts";
 import { Trial, type TrialOptions } from "../support/trial.ts";
 import { until } from "../support/until.ts";
 
 setDefaultTimeout(30_000);
 
-const program = (await programs()).find(({ name }) => name === "binary") ?? raise("there is no executable");
-
-function raise(message: string): never {
-  throw new Error(message);
-}
+const program = await binaryProgram();
 
 /** A broker, its queue "specs", and commands that speak to it. */
 class Scene implements AsyncDisposable {

@@ -1,5 +1,5 @@
 /**
- * `ephemeral request`, `serve`, `send` and `kick` as a shell sees them, with the program's source. Each case has a broker of
+ * `ephemeral request`, `serve`, `send` and `kick` as a shell sees them. Each case has a broker of
  * its own.
  */
 import { describe, expect, setDefaultTimeout, test } from "bun:test";
@@ -7,13 +7,13 @@ import { join } from "node:path";
 import { Client } from "../../src/client/client.ts";
 import { testBroker } from "../support/broker.ts";
 import { type InvocationOptions, invoke, invokeBytes } from "../support/invocation.ts";
-import type { Program } from "../support/programs.ts";
+import { binaryProgram } from "../support/programs.ts";
 import { Trial, type TrialOptions } from "../support/trial.ts";
 import { until } from "../support/until.ts";
 
 setDefaultTimeout(30_000);
 
-const program: Program = { name: "source", argv: [process.execPath, join(import.meta.dir, "../../src/cli/main.ts")] };
+const program = await binaryProgram();
 
 /** A broker, a client of it, and commands that speak to it. */
 class Scene implements AsyncDisposable {

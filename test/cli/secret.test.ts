@@ -5,10 +5,11 @@ import { join } from "node:path";
 import { findSecret } from "../../src/cli/secret.ts";
 import type { Environment, Flags } from "../../src/cli/settings.ts";
 import { temporaryDirectory } from "../support/broker.ts";
+import { binaryProgram } from "../support/programs.ts";
 import { refusal } from "../support/refusal.ts";
 import { Trial } from "../support/trial.ts";
 
-const program = { name: "source", argv: [process.execPath, join(import.meta.dir, "../../src/cli/main.ts")] } as const;
+const program = await binaryProgram();
 
 /** A file of ours with `content`. */
 function secretFile(directory: string, content: string | Uint8Array, mode = 0o600): string {

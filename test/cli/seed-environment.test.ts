@@ -12,11 +12,12 @@ import { readEnvironment } from "../../src/client/environment.ts";
 import { type LineClient, lineClient, temporaryDirectory, testBroker } from "../support/broker.ts";
 import { invoke } from "../support/invocation.ts";
 import { until } from "../support/processes.ts";
+import { binaryProgram } from "../support/programs.ts";
 import { sealed } from "../support/proof.ts";
 import { refusal } from "../support/refusal.ts";
 import { Trial } from "../support/trial.ts";
 
-const program = { name: "source", argv: [process.execPath, join(import.meta.dir, "../../src/cli/main.ts")] } as const;
+const program = await binaryProgram();
 
 /** A broker by itself with these variables set, and somebody to ask it. */
 async function served(

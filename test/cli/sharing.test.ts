@@ -3,17 +3,17 @@
  * told when it is not to be.
  */
 import { describe, expect, setDefaultTimeout, test } from "bun:test";
-import { join } from "node:path";
 import { Client } from "../../src/client/client.ts";
 import { testBroker } from "../support/broker.ts";
 import { until as untilSeen } from "../support/processes.ts";
+import { binaryProgram } from "../support/programs.ts";
 import { isThorough } from "../support/thorough.ts";
 import { type SeenEnding, Trial } from "../support/trial.ts";
 import { until } from "../support/until.ts";
 
 setDefaultTimeout(30_000);
 
-const program = { name: "source", argv: [process.execPath, join(import.meta.dir, "../../src/cli/main.ts")] } as const;
+const program = await binaryProgram();
 const exited = (status: number): SeenEnding => ({ status, killed: false });
 
 /** A broker, a client that looks on, and the program beside it. */

@@ -9,20 +9,16 @@ import { Client } from "../../src/client/client.ts";
 import { temporaryDirectory, testBroker } from "../support/broker.ts";
 import { type InvocationOptions, invoke } from "../support/invocation.ts";
 import { until } from "../support/processes.ts";
-import { programs } from "../support/programs.ts";
+import { binaryProgram } from "../support/programs.ts";
 import { type SeenEnding, Trial } from "../support/trial.ts";
 
 setDefaultTimeout(30_000);
 
-const program = (await programs()).find(({ name }) => name === "binary") ?? raise("there is no executable");
+const program = await binaryProgram();
 const folders: Disposable[] = [];
 afterAll(() => {
   for (const folder of folders) folder[Symbol.dispose]();
 });
-
-function raise(message: string): never {
-  throw new Error(message);
-}
 
 const exited = (status: number): SeenEnding => ({ status, killed: false });
 const killedBy = (signal: number): SeenEnding => ({ status: 128 + signal, killed: true });

@@ -1,6 +1,6 @@
 /**
  * `ephemeral start -- command` as a shell sees it: the command's own ending, its streams untouched, and nothing left
- * behind, whoever is killed. Every case runs against the source and against the compiled binary.
+ * behind, whoever is killed. Every case runs against the compiled binary, and in CI against the source.
  */
 import { describe, expect, test } from "bun:test";
 import { chmodSync, mkdirSync, readdirSync, writeFileSync } from "node:fs";

@@ -6,7 +6,7 @@ import { afterAll, beforeAll, describe, expect, setDefaultTimeout, test } from "
 import { CrowdScene, type Pings, pressureMs, type Stats } from "../support/crowd-scene.ts";
 import { lineProcess } from "../support/line-process.ts";
 import { readProc } from "../support/processes.ts";
-import { type Program, programs } from "../support/programs.ts";
+import { programs } from "../support/programs.ts";
 import { isThorough } from "../support/thorough.ts";
 
 setDefaultTimeout(60_000);
@@ -17,9 +17,7 @@ const attemptsMax = 3;
 /** Our client and the well-behaved one. */
 const ours = 2;
 
-const isSource = ({ name }: Program): boolean => name === "source";
-const inCI = process.env.EPHEMERAL_TEST_BINARY !== undefined;
-const run = inCI ? await programs() : (await programs()).filter(isSource);
+const run = await programs();
 
 interface Kind {
   readonly crowd: string;

@@ -6,13 +6,13 @@ import { describe, expect, setDefaultTimeout, test } from "bun:test";
 import { join } from "node:path";
 import { type LineClient, lineClient } from "../support/broker.ts";
 import { readProc, until } from "../support/processes.ts";
-import { type Program, programs } from "../support/programs.ts";
+import { binaryProgram } from "../support/programs.ts";
 import { isThorough } from "../support/thorough.ts";
 import { type SeenEnding, Trial, type TrialOptions } from "../support/trial.ts";
 
 setDefaultTimeout(120_000);
 
-const program = (await programs()).find(({ name }) => name === "binary") as Program;
+const program = await binaryProgram();
 
 const exited = (status: number): SeenEnding => ({ status, killed: false });
 const killedBy = (signal: number): SeenEnding => ({ status: 128 + signal, killed: true });

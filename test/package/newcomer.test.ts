@@ -14,14 +14,14 @@ import {
   root,
   run,
 } from "../support/package.ts";
-import { programs } from "../support/programs.ts";
+import { binaryProgram } from "../support/programs.ts";
 
 /** From nothing to a coordinated run; a registry that is slow takes most of it. */
 const withinMs = 180_000;
 setDefaultTimeout(withinMs + 20_000);
 
 const reason = await reasonNotToInstall();
-const binary = (await programs()).find(({ name }) => name === "binary")?.argv[0] ?? "";
+const binary = (await binaryProgram()).argv[0] ?? "";
 const readme = await Bun.file(join(root, "README.md")).text();
 const [, quickStart = ""] = /## Quick start\n([\s\S]*?)\n##+ /.exec(readme) ?? [];
 

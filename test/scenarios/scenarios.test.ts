@@ -7,13 +7,12 @@ import { readdirSync } from "node:fs";
 import { basename, join } from "node:path";
 import { temporaryDirectory } from "../support/broker.ts";
 import { faultProxy } from "../support/fault-proxy.ts";
-import { programs } from "../support/programs.ts";
+import { binaryProgram } from "../support/programs.ts";
 import { Random } from "../support/random.ts";
 import { limitsMs, Scenario } from "../support/scenario.ts";
 import { isThorough } from "../support/thorough.ts";
 
-const [, binary] = await programs();
-if (binary === undefined) throw new Error("there is no binary to play with");
+const binary = await binaryProgram();
 const bundles = temporaryDirectory();
 afterAll(() => bundles[Symbol.dispose]());
 const sources = join(import.meta.dir, "programs");
