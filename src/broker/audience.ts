@@ -139,10 +139,10 @@ function pushExcepted(subscription: Subscription, pushes: Pushes): void {
 }
 
 /** Each message to the member whose turn it is, or to the next that has room. Without room anywhere the overflow of the one
- *  in turn decides. */
+ *  in turn decides. A connection that is being closed takes whatever it is told, and says none of it: no turn is its. */
 function shareOut(group: Group, pushes: Pushes): void {
   for (const [index, publication] of pushes.publications.entries()) {
-    const candidates = inTurn(group).filter((member) => member.held === undefined && isFor(publication, member));
+    const candidates = inTurn(group).filter((member) => mayTake(member) && isFor(publication, member));
     const pushTo = (member: Subscription): PushFrame | undefined => pushes.batch(member.codec).parts[index];
     const taker = candidates.find((member) => {
       const push = pushTo(member);
@@ -158,6 +158,10 @@ function shareOut(group: Group, pushes: Pushes): void {
 
 function inTurn({ members, turn }: Group): readonly Subscription[] {
   return [...members.slice(turn), ...members.slice(0, turn)];
+}
+
+function mayTake({ held, subscriber }: Subscription): boolean {
+  return held === undefined && subscriber.closing === undefined;
 }
 
 function isFor({ exceptSelf, message }: Publication, { subscriber }: Subscription): boolean {

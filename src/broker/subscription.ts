@@ -8,7 +8,7 @@ import type { Push } from "../protocol/pushes.ts";
 import type { Connection } from "./connection.ts";
 import type { Frame, PushBatch, PushFrame, PushStream } from "./push-stream.ts";
 
-export type Subscriber = Pick<Connection, "codec" | "openStream" | "session">;
+export type Subscriber = Pick<Connection, "closing" | "codec" | "openStream" | "session">;
 
 export interface Subscription {
   readonly subscriber: Subscriber;

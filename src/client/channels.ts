@@ -2,7 +2,7 @@
  * Channels, as the client's callers use them: listening, publishing, and asking what there is. Loaded with the first of its
  * calls. What a listener is told, and when, is its feed's business.
  */
-import type { ChannelInfo, ChannelPush, Member } from "../protocol/channels.ts";
+import type { ChannelInfo, ChannelPush, Member, Position } from "../protocol/channels.ts";
 import type {
   ChannelHistory,
   ChannelMessage,
@@ -39,13 +39,18 @@ export class Channels implements PushListener {
     const listener: Listener = { handler, options, letGo, after: Number.POSITIVE_INFINITY };
     const feed = this.#feeds.get(channel) ?? this.#open(channel, options);
     await feed.add(listener);
+    let stoppedAt: Position | undefined;
     return {
       channel,
       get position() {
         // There since the broker has answered.
-        return feed.position ?? { epoch: "", offset: 0 };
+        return stoppedAt ?? feed.position ?? { epoch: "", offset: 0 };
       },
-      unsubscribe: () => feed.remove(listener),
+      unsubscribe() {
+        // The others may go on, and so may the page that is being told.
+        stoppedAt ??= feed.position;
+        return feed.remove(listener);
+      },
     };
   }
 

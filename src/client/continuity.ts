@@ -124,6 +124,10 @@ export class Continuity {
     return undefined;
   }
 
+  get #isOpening(): boolean {
+    return this.#state === "opening";
+  }
+
   get #offset(): number {
     return this.#position?.offset ?? 0;
   }
@@ -160,6 +164,8 @@ export class Continuity {
       if (message.offset <= this.#offset) continue;
       this.#pass(message.offset - 1);
       this.#accept({ offset: message.offset, message });
+      // Whoever was told closed the client.
+      if (this.#isOpening) return undefined;
     }
     const hasMoved = this.#offset > before;
     if (more && hasMoved) return "page";

@@ -15,7 +15,7 @@ export interface Position {
 export interface Message {
   readonly offset: number;
   readonly data: unknown;
-  /** Id of the session that published it; absent where none did (HTTP). */
+  /** Id of the session that published it: over plain HTTP one of its own, which has ended. */
   readonly from?: string | undefined;
   /** What the overflow `latest` keeps the newest of. */
   readonly key?: string | undefined;

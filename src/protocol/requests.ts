@@ -49,7 +49,7 @@ export interface EventPush {
   readonly push: "event";
   readonly event: string;
   readonly data: unknown;
-  /** Id of the session that said it; absent where none did (HTTP). */
+  /** Id of the session that said it: over plain HTTP one of its own, which has ended. */
   readonly from?: string | undefined;
 }
 

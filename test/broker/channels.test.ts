@@ -444,4 +444,22 @@ describe("a subscriber that does not read", () => {
     const all = [...taken, ...others].map(Number).sort((a, b) => a - b);
     expect(all).toEqual(Array.from({ length: count }, (_, index) => index + 1));
   });
+
+  test("in a group has no turn any more once it is sent away, though it still has much to read", async () => {
+    await using broker = await testBroker({ limits: small });
+    using slow = await rawClient(broker.pipe);
+    slow.write(`${JSON.stringify({ action: "hello", protocol: 1 })}\n`);
+    const { session } = (await slow.next()) as { session: { id: string } };
+    slow.write(`${JSON.stringify(subscribe({ group: "g", overflow: "gap" }))}\n`);
+    await slow.next();
+    slow.pause();
+    using writer = await lineClient(broker.pipe);
+    for (let message = 0; message < 1000; message++) await writer.ask(publish("x".repeat(400)));
+    using fast = await lineClient(broker.pipe);
+    await fast.ask(subscribe({ group: "g" }));
+    await writer.ask({ action: "kick", session: session.id });
+    for (let message = 0; message < 10; message++) await writer.ask(publish(message));
+    // Every other one was once given to it, and said to nobody.
+    expect(await pushesOf(fast)).toHaveLength(10);
+  });
 });

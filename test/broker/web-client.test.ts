@@ -233,20 +233,22 @@ describe("FailedAddresses", () => {
   test("refuses an address for the rest of its minute, and no other", () => {
     const clock = new ManualClock();
     const failed = new FailedAddresses({ clock, failuresMax: 2 });
+    const refusedForMs = (address: string) => failed.refusal(address)?.retryAfterMs;
     failed.add("a");
     clock.advance(20_000);
-    expect(failed.refusedForMs("a")).toBe(0);
+    expect(refusedForMs("a")).toBeUndefined();
     failed.add("a");
-    expect([failed.refusedForMs("a"), failed.refusedForMs("b")]).toEqual([40_000, 0]);
+    expect([refusedForMs("a"), refusedForMs("b")]).toEqual([40_000, undefined]);
     clock.advance(40_000);
-    expect(failed.refusedForMs("a")).toBe(0);
+    expect(refusedForMs("a")).toBeUndefined();
     failed.add("a");
-    expect(failed.refusedForMs("a")).toBe(0);
+    expect(refusedForMs("a")).toBeUndefined();
   });
 
   test("remembers no more than 10,000", () => {
     const failed = new FailedAddresses({ clock: new ManualClock(), failuresMax: 1 });
+    const refusedForMs = (address: string) => failed.refusal(address)?.retryAfterMs;
     for (let address = 0; address <= 10_000; address++) failed.add(String(address));
-    expect([failed.refusedForMs("0"), failed.refusedForMs("1")]).toEqual([0, 60_000]);
+    expect([refusedForMs("0"), refusedForMs("1")]).toEqual([undefined, 60_000]);
   });
 });

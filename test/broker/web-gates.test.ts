@@ -154,6 +154,16 @@ describe("10 failures within a minute", () => {
   });
 });
 
+test("sockets that were opened before the first failure are no more tries than others", async () => {
+  await using broker = await testBroker({ port: 0 });
+  const clients = await Promise.all(Array.from({ length: 13 }, () => webSocketClient(broker.url)));
+  const errors: unknown[] = [];
+  for (const client of clients) errors.push((await client.ask({ ...hello, token: "wrong" })).error);
+  // Each of them once had its own try: as many guesses a minute as there may be connections.
+  expect(errors).toEqual([...Array(10).fill("auth_failed"), ...Array(3).fill("rate_limited")]);
+  for (const client of clients) client[Symbol.dispose]();
+});
+
 describe("a secret", () => {
   const secret = "correct horse battery staple";
   const clientNonce = "00112233445566778899aabbccddeeff";
@@ -287,6 +297,29 @@ describe("plain HTTP", () => {
     expect(answer.headers.get("Access-Control-Allow-Origin")).toBeNull();
     using line = await lineClient(broker.pipe);
     expect(await line.ask({ action: "ping" })).toMatchObject({ ok: true });
+  });
+
+  test("tells the log no path that is none of ours, however it was refused", async () => {
+    const log = recordedLog();
+    await using broker = await testBroker({ port: 0, log });
+    for (const path of ["/word?x", "/word", "/stats?x"]) {
+      await fetch(httpOf(broker.url, path), { headers: { Origin: "http://evil.test" } });
+      await fetch(httpOf(broker.url, path));
+    }
+    expect(new Set(log.of("request answered").map(({ path }) => path))).toEqual(new Set(["/stats"]));
+  });
+
+  test("is no failure of the broker when a body is cut off", async () => {
+    const log = recordedLog();
+    await using broker = await testBroker({ port: 0, log });
+    const { hostname, port } = new URL(broker.url ?? "");
+    const head = `POST /publish HTTP/1.1\r\nHost: ${hostname}:${port}\r\nAuthorization: Bearer ${broker.token}\r\n`;
+    const socket = connect(Number(port), hostname);
+    socket.write(`${head}Content-Type: application/json\r\nContent-Length: 100\r\n\r\n{`);
+    await fetch(httpOf(broker.url, "/healthz"));
+    socket.destroy();
+    await until(() => log.of("request answered").some(({ path }) => path === "/publish"));
+    expect(log.of("internal error")).toEqual([]);
   });
 
   test("takes no body whose size is not told", async () => {

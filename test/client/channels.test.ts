@@ -76,6 +76,40 @@ describe("Client.subscribe() and publish()", () => {
     expect(await heard.until(26)).toEqual([...texts.slice(5), "last"]);
   });
 
+  test("a handler that closes the client is told nothing more", async () => {
+    await using broker = await testBroker();
+    using writer = new Client(broker.pipe);
+    for (let message = 1; message <= 5; message++) await writer.publish("room", message);
+    using client = new Client(broker.pipe);
+    const heard: unknown[] = [];
+    const subscribing = client.subscribe(
+      "room",
+      ({ data }) => {
+        heard.push(data);
+        if (data === 2) client.close();
+      },
+      { history: 5, onEvent: ({ event }) => heard.push(event) },
+    );
+    await settled(subscribing);
+    // Once it was told the rest of the page, and that it had recovered.
+    expect(heard).toEqual([1, 2]);
+  });
+
+  test("the position of who has unsubscribed stays, though others listen on", async () => {
+    await using broker = await testBroker();
+    using client = new Client(broker.pipe);
+    const heard = new HeardChannel();
+    const stopped = await client.subscribe("room", () => {});
+    const other = await client.subscribe("room", heard.handler);
+    await client.publish("room", 1);
+    await heard.until(1);
+    await stopped.unsubscribe();
+    await client.publish("room", 2);
+    await heard.until(2);
+    // Who recovers from it is to get what it was not told.
+    expect([stopped.position.offset, other.position.offset]).toEqual([1, 2]);
+  });
+
   test("several listeners share one subscription: each is told its own, and the broker of the last that goes", async () => {
     await using broker = await testBroker();
     using client = new Client(broker.pipe, { label: "client" });

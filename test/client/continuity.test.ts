@@ -90,6 +90,19 @@ describe("Continuity", () => {
     expect(heard).toEqual(["1", "lost 2-3", "4", "5", "lost 6-6", "recovered 3"]);
   });
 
+  test("tells nothing of a page behind what its reader stopped at, and goes on from there", () => {
+    const heard: string[] = [];
+    const continuity: Continuity = new Continuity((told) => {
+      heard.push(lineOf(told));
+      // Told on, the rest would have been lost to whoever recovers from the position.
+      if (heard.length === 2) continuity.cut();
+    }, {});
+    expect(continuity.opened({ epoch, offset: 4, messages: messagesOf(1, 4) })).toBeUndefined();
+    expect([heard, continuity.recover]).toEqual([["1", "2"], { epoch, offset: 2 }]);
+    continuity.opened({ epoch, offset: 4, recovered: true, messages: messagesOf(3, 4) });
+    expect(heard).toEqual(["1", "2", "3", "4", "recovered 2"]);
+  });
+
   test("holds back a bounded number, and reads the others", () => {
     const { heard, continuity } = live(0);
     continuity.cut();

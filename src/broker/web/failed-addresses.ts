@@ -3,6 +3,8 @@
  * minute, so that nobody can try them out. Knows nothing of what they tried.
  */
 import type { Clock } from "../../engine/clock.ts";
+import { EphemeralError } from "../../protocol/errors.ts";
+import type { Gate } from "../gate.ts";
 
 const minuteMs = 60_000;
 /** Past it the oldest is forgotten. */
@@ -35,10 +37,26 @@ export class FailedAddresses {
       for (const oldest of this.#minutes.keys()) return void this.#minutes.delete(oldest);
   }
 
-  /** For how long `address` is not listened to, in milliseconds; 0 when it is. */
-  refusedForMs(address: string): number {
+  /** Why `address` is not listened to, and for how long; undefined when it is. */
+  refusal(address: string): EphemeralError | undefined {
     const minute = this.#minutes.get(address);
-    if (minute === undefined || minute.failures < this.#failuresMax) return 0;
-    return Math.max(minute.endsAtMs - this.#clock.nowMs(), 0);
+    if (minute === undefined || minute.failures < this.#failuresMax) return undefined;
+    const retryAfterMs = minute.endsAtMs - this.#clock.nowMs();
+    if (retryAfterMs <= 0) return undefined;
+    const text = "Cannot take request: too many wrong tokens or proofs came from this address";
+    return new EphemeralError("rate_limited", text, { retryAfterMs });
+  }
+
+  /** `gate` for who comes from `address`: a thousand sockets that were opened before the first failure are not a thousand
+   *  tries. */
+  guard(gate: Gate, address: string): Gate {
+    return {
+      admits: (frame) => gate.admits(frame),
+      enter: (shown, nonce) => {
+        const refusal = this.refusal(address);
+        if (refusal !== undefined) throw refusal;
+        return gate.enter(shown, nonce);
+      },
+    };
   }
 }

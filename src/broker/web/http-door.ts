@@ -44,6 +44,10 @@ export class HttpDoor {
     this.#options = options;
   }
 
+  has(path: string): boolean {
+    return routes.has(path);
+  }
+
   /** Answers a request for `path` that may ask. */
   async answer(
     request: Request,
@@ -92,7 +96,9 @@ async function readBody(request: Request, bytesMax: number): Promise<Record<stri
   const tooLarge = (): EphemeralError =>
     new EphemeralError("too_large", `Cannot read body: it has over ${bytesMax} bytes, the limit`);
   if (Number(length) > bytesMax) throw tooLarge();
-  const bytes = new Uint8Array(await request.arrayBuffer());
+  const bytes = await request.bytes().catch(() => {
+    throw badBody("the connection was cut before its end");
+  });
   if (bytes.length > bytesMax) throw tooLarge();
   return decodeJson(bytes);
 }

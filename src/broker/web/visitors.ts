@@ -34,8 +34,8 @@ export class Visitors {
     // Addresses are logged and remembered everywhere, so whatever is secret must not be in one: we take no queries at all.
     if (url.includes("?"))
       return refusal("bad_command", "it has a query; a token goes into hello, or into Authorization");
-    const refusedForMs = this.#failed.refusedForMs(address);
-    return refusedForMs === 0 ? undefined : tooManyFailures(refusedForMs);
+    const tooManyFailures = this.#failed.refusal(address);
+    return tooManyFailures && errorAnswer(tooManyFailures);
   }
 
   /** Who sends no Origin is no browser. Ours are pages that this very door has served. */
@@ -50,9 +50,4 @@ function forbidden(actual: string): Response {
 
 function refusal(code: "forbidden" | "bad_command", actual: string): Response {
   return errorAnswer(new EphemeralError(code, `Cannot take request: ${actual}`));
-}
-
-function tooManyFailures(retryAfterMs: number): Response {
-  const actual = "too many wrong tokens or proofs came from this address";
-  return errorAnswer(new EphemeralError("rate_limited", `Cannot take request: ${actual}`, { retryAfterMs }));
 }

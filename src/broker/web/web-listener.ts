@@ -125,9 +125,13 @@ class Door {
     const response = await this.#answer(request, { path, address });
     const { log } = this.#options.config;
     // A path of a stranger's may hold anything: only those we know are told.
-    if (response?.status !== 404)
+    if (this.#has(path))
       log?.debug("request answered", { method: request.method, path, status: response?.status, address });
     return response;
+  }
+
+  #has(path: string): boolean {
+    return path === "/healthz" || path === "/readyz" || path === "/ws" || this.#http.has(path);
   }
 
   /** Undefined when the request has become a WebSocket. */
@@ -154,9 +158,10 @@ class Door {
     if (connections.isFull) return errorAnswer(tooManyConnections(connections.size));
     const subprotocol = chooseSubprotocol(request.headers.get("Sec-WebSocket-Protocol"));
     if (subprotocol === undefined) return badRequest(`wanted a subprotocol of ${subprotocolNames.join(", ")}`);
+    const gate = this.#credentials.gateAt(`ws://${request.headers.get("Host")}/ws`);
     const client = new WebClient(this.#clientParts, {
       wire: subprotocol.wire(Math.min(helloBytesMax, frameBytesMax)),
-      gate: this.#credentials.gateAt(`ws://${request.headers.get("Host")}/ws`),
+      gate: this.#clientParts.failed.guard(gate, address),
       address,
     });
     const headers = subprotocol.name === undefined ? undefined : { "Sec-WebSocket-Protocol": subprotocol.name };

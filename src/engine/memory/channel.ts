@@ -62,7 +62,7 @@ export class Channel extends Expiring implements Window {
   ): KeptMessage {
     const { limits, history } = this.#parts;
     const offset = ++this.#offset;
-    const bytes = data.length + (key?.length ?? 0) + (trace?.length ?? 0) + overheadBytes;
+    const bytes = Buffer.byteLength(data) + Buffer.byteLength(`${key ?? ""}${trace ?? ""}`) + overheadBytes;
     const message: Remembered = {
       ...{ offset, data, from, key, trace, atMs },
       ...{ window: this, bytes, older: undefined, newer: undefined },

@@ -71,6 +71,11 @@ export function channelsContract(create: EngineFactory): void {
       expect(await bytes.offsets("c")).toEqual([]);
       expect(await bytes.publish("c", "1".repeat(900))).toMatchObject({ offset: 6 });
       expect(await bytes.offsets("c")).toEqual([6]);
+      // Bytes are those of UTF-8: characters had a history of other alphabets be three times as long.
+      for (const count of [300, 301]) await bytes.publish("d", "漢".repeat(count));
+      expect(await bytes.offsets("d")).toEqual([]);
+      await bytes.publish("d", "漢".repeat(300));
+      expect(await bytes.offsets("d")).toEqual([3]);
       const total = await scene(create, { historyBytesTotalMax: 1200 });
       for (const channel of ["a", "b", "a", "b"]) await total.publish(channel, "1".repeat(300));
       expect([await total.offsets("a"), await total.offsets("b")]).toEqual([[2], [1, 2]]);
