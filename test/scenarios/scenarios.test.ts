@@ -129,13 +129,8 @@ test.each(rounds)("scenario 3: all come back to a server that was killed and sta
 
 test.each(rounds)("scenario 3, only the line cut: all that was missed comes, in order, once (round %d)", async () => {
   await using scenario = open();
-  const target = {
-    host: "127.0.0.1",
-    get port() {
-      return server;
-    },
-  };
   let server = 0;
+  const target = () => ({ host: "127.0.0.1", port: server });
   await using proxy = await faultProxy({ target, door: "tcp", random: new Random(), script: () => [] });
   await scenario.startServer(["--port", "0", "--allow-host", `127.0.0.1:${proxy.port}`]);
   server = scenario.port;

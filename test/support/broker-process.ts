@@ -9,6 +9,8 @@ import { readProc } from "./processes.ts";
 
 export interface BrokerProcess extends AsyncDisposable {
   readonly pipe: string;
+  /** Of its web door, where it has one. */
+  readonly url: string | undefined;
   readonly pid: number;
   readonly runRoot: string;
   /** Undefined while the process lives. */
@@ -33,11 +35,12 @@ export async function brokerProcess(options: Partial<BrokerOptions> = {}): Promi
   const stderr = child.stderr.text();
   const line = await firstLine(child.stdout);
   if (line === undefined) throw new Error(`the broker did not start: ${await stderr}`);
-  const { pipe } = JSON.parse(line) as { pipe: string };
+  const { pipe, url } = JSON.parse(line) as { pipe: string; url?: string };
   const field = (name: string): number =>
     1024 * Number(new RegExp(`^${name}:\\s+(\\d+)`, "m").exec(readProc(child.pid, "status"))?.[1]);
   return {
     pipe,
+    url,
     pid: child.pid,
     runRoot,
     get exitCode() {

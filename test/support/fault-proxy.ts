@@ -32,8 +32,8 @@ export type Fault =
   | { readonly kind: "duplicate"; readonly direction: Direction; readonly afterBytes: number };
 
 export interface FaultProxyOptions {
-  /** Where the broker is. */
-  readonly target: NetConnectOpts;
+  /** Where the broker is, looked at for each connection. */
+  readonly target: () => NetConnectOpts;
   readonly door: "pipe" | "tcp";
   /** What is done to the connection of this number, from 0. */
   readonly script: (connection: number) => readonly Fault[];
@@ -67,7 +67,7 @@ export async function faultProxy({ target, door, script, random }: FaultProxyOpt
       client.resetAndDestroy();
       return;
     }
-    const broker = connect({ ...target, allowHalfOpen: true });
+    const broker = connect({ ...target(), allowHalfOpen: true });
     const cut = (): void => {
       client.destroy();
       broker.destroy();

@@ -4,11 +4,17 @@
  */
 import { type ClientClock, systemClientClock } from "../../src/client/client-clock.ts";
 
-/** Shorter waits are those before the next attempt; longer ones are time limits and stay as they are. */
-const shortMsMax = 1000;
-const hurry = 50;
+/** What is left of the longest of the waits before the next attempt. */
+const hurriedMsMax = 20;
 
-export const quickClock: ClientClock = {
-  ...systemClientClock,
-  after: (delayMs, timer) => systemClientClock.after(delayMs <= shortMsMax ? delayMs / hurry : delayMs, timer),
-};
+/** Waits of up to so long are those before the next attempt; longer ones are time limits and stay as they are. */
+export function hurriedClock(shortMsMax: number): ClientClock {
+  const hurry = shortMsMax / hurriedMsMax;
+  return {
+    ...systemClientClock,
+    after: (delayMs, timer) => systemClientClock.after(delayMs <= shortMsMax ? delayMs / hurry : delayMs, timer),
+  };
+}
+
+/** For the pipe, where the next attempt is never a second away. */
+export const quickClock: ClientClock = hurriedClock(1000);

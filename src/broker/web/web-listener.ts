@@ -2,9 +2,11 @@
  * The web door: WebSockets at `/ws` and a few paths of plain HTTP, behind the same look at who asks. Turns the runtime's
  * events into clients. Knows nothing of frames or commands.
  */
+
 import type { Server } from "bun";
 import type { Clock } from "../../engine/clock.ts";
 import { EphemeralError } from "../../protocol/errors.ts";
+import { MiB } from "../../protocol/sizes.ts";
 import type { BrokerConfig } from "../config.ts";
 import { tooManyConnections } from "../connections.ts";
 import type { BrokerCore } from "../core.ts";
@@ -36,6 +38,8 @@ export interface WebDoor {
 
 /** How long stopping waits for clients to read what was said to them last. */
 const farewellMs = 1000;
+/** What a client may put into one message at least. */
+const messageBytesMin = 1 * MiB;
 
 /** Listens. The port answers when this returns.
  *  @throws {EphemeralError} `unavailable` or `forbidden` when the port cannot be had */
@@ -103,7 +107,8 @@ class Door {
         reusePort: false,
         fetch: (request, server) => this.#fetch(request, server),
         websocket: {
-          maxPayloadLength: 2 * frameBytesMax,
+          // One message holds many objects, however small each of them is to be.
+          maxPayloadLength: frameBytesMax + messageBytesMin,
           backpressureLimit: 4 * outboxBytesMax,
           perMessageDeflate: false,
           idleTimeout: 0,
