@@ -43,7 +43,7 @@ export class SecretAuthentication implements Gate {
    *  @throws {EphemeralError} `auth_failed` */
   enter({ auth }: Shown, serverNonce: string | undefined): string {
     if (serverNonce === undefined || auth === undefined) {
-      throw authFailed("this broker has a secret: ask for a challenge and answer it in hello");
+      throw authFailed("this broker has a secret (EPHEMERAL_SECRET): answer its challenge in hello");
     }
     const expected = this.#hmac("client", serverNonce, auth.nonce);
     if (!isSame(Buffer.from(auth.proof, "hex"), expected)) throw authFailed("the proof is wrong");

@@ -56,7 +56,7 @@ export function exitStatusOf(error: unknown): number {
 export const howToStart = "Start one with: ephemeral start -- your-command (the command finds it by EPHEMERAL_PIPE)";
 
 const hintOfCode: Partial<Record<ErrorCode, string>> = {
-  not_found: "See what there is with: ephemeral list, or ephemeral holders",
+  not_found: "See what there is with: ephemeral list, ephemeral holders or ephemeral ps",
   expired: "Its time to live is over; set it again, or give it a longer --ttl",
   exists: "Leave out --if absent to replace it",
   version_mismatch: "Somebody changed it meanwhile; read it again with: ephemeral get KEY --json",

@@ -100,12 +100,14 @@ export class QueueProgress {
     this.#shown = text;
   }
 
-  #textOf({ done, dead, depth, inFlight }: QueueInfo): string {
+  #textOf({ done, dead, depth, inFlight, closed }: QueueInfo): string {
     const perSecond = ((done - this.#doneBefore) * 1000) / this.#elapsedMs;
     const left = depth + inFlight;
     const parts = [`${done} of ${done + dead + left} done`, `${this.#running} running`, `${this.here.failed} failed`];
     if (dead > 0) parts.push(`${dead} dead`);
-    if (perSecond > 0) parts.push(`${perSecond.toPrecision(2)}/s`, `${formatDuration((left / perSecond) * 1000)} left`);
+    if (left === 0 && !closed) parts.push("waiting for more until it is closed");
+    else if (perSecond > 0)
+      parts.push(`${perSecond.toPrecision(2)}/s`, `${formatDuration((left / perSecond) * 1000)} left`);
     return parts.join(", ");
   }
 }

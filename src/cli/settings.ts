@@ -89,16 +89,8 @@ export function clientSettings(flags: Flags, environment: Environment): ClientSe
   const sources = { flags, environment };
   const pipe = findPipe(sources);
   const secret = findSecret(sources, "client");
-  const timeout = findGiven("timeout", ["CLIENT_TIMEOUT"], sources);
-  const timeoutMs = timeout === undefined ? 5000 : readNumber(timeout, durationUnit);
-  if (timeoutMs === 0)
-    throw usageError("Cannot use the timeout: it must be longer than 0", "Leave --timeout out for 5s");
-  if (pipe === undefined) {
-    const message = "No broker: EPHEMERAL_PIPE is not set and neither --pipe nor --name is given";
-    const hint =
-      "See which run with: ephemeral ls, and name one with --name; or start one: ephemeral start -- your-command";
-    throw new HintedError("unavailable", message, { hint });
-  }
+  const timeoutMs = timeoutMsOf(sources);
+  if (pipe === undefined) throw noBroker(environment);
   if (pipe.text === "") throw usageError(`Cannot find the broker: ${pipe.from} is empty`, correctionOf(pipe));
   const label = environment.EPHEMERAL_LABEL || "ephemeral";
   return { pipe: pipe.text, pipeFrom: pipe.from, secret, label, timeoutMs };
@@ -154,6 +146,24 @@ export function choiceFlag<const Choice extends string>(
     `Cannot read --${name}: wanted ${choices.join(" or ")}, got ${quoted(text)}`,
     `Correct --${name}, or leave it out`,
   );
+}
+
+/** How long a broker may take to answer.
+ *  @throws {HintedError} `bad_command` */
+export function timeoutMsOf(sources: Sources): number {
+  const given = findGiven("timeout", ["CLIENT_TIMEOUT"], sources);
+  const timeoutMs = given === undefined ? 5000 : readNumber(given, durationUnit);
+  if (timeoutMs > 0) return timeoutMs;
+  throw usageError("Cannot use the timeout: it must be longer than 0", "Leave --timeout out for 5s");
+}
+
+function noBroker({ EPHEMERAL_URL }: Environment): HintedError {
+  const message = "No broker: EPHEMERAL_PIPE is not set and neither --pipe nor --name is given";
+  const hint =
+    EPHEMERAL_URL === undefined
+      ? "See which run with: ephemeral ls, and name one with --name; or start one: ephemeral start -- your-command"
+      : "EPHEMERAL_URL is for the library's Client; commands want the socket: see ephemeral ls, and give --name or --pipe";
+  return new HintedError("unavailable", message, { hint });
 }
 
 /** What decides whether a stream gets colours. */

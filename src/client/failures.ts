@@ -30,8 +30,14 @@ export function unanswered({ action, endpoint, timeoutMs, isUnknown }: Attempt):
 
 export function unconnected({ action, endpoint, timeoutMs, lastLoss, isUnknown }: Attempt): EphemeralError {
   const reason = lastLoss?.message ?? "it does not answer";
-  const text = `Cannot ${action}: no broker at ${endpoint} within ${timeoutMs} ms (${reason}). Start one: ephemeral start -- <command>`;
+  const text = `Cannot ${action}: no broker at ${endpoint} within ${timeoutMs} ms (${reason}). ${howToStart(endpoint)}`;
   return new EphemeralError("unavailable", text, { details: isUnknown ? unknown : undefined });
+}
+
+/** Browsers do not tell a page that its origin is refused. */
+function howToStart(endpoint: string): string {
+  if (!/^wss?:/.test(endpoint)) return "Start one: ephemeral start -- <command>";
+  return "Start one: ephemeral start --port 0 -- <command>; pages of another origin want --allow-origin ORIGIN";
 }
 
 export function refused(refusal: EphemeralError, { action, isUnknown }: Attempt): EphemeralError {

@@ -39,6 +39,7 @@ describe("startBroker()", () => {
     await expect(testBroker({ port })).rejects.toMatchObject({
       code: "unavailable",
       message: `Cannot start broker: cannot listen at port ${port} of 127.0.0.1: it is taken`,
+      details: { port },
     });
   });
 

@@ -108,7 +108,7 @@ describe.each(both.map((program) => [program.name, program] as const))("ephemera
       failed(
         1,
         'Cannot delete "k": there is no such key',
-        "See what there is with: ephemeral list, or ephemeral holders",
+        "See what there is with: ephemeral list, ephemeral holders or ephemeral ps",
       ),
     );
   });
@@ -131,7 +131,7 @@ describe.each(both.map((program) => [program.name, program] as const))("ephemera
       failed(
         1,
         'Cannot release: "w2" holds nothing of that kind',
-        "See what there is with: ephemeral list, or ephemeral holders",
+        "See what there is with: ephemeral list, ephemeral holders or ephemeral ps",
       ),
     );
     expect(await run(["lease", "other", "w1", "--scope", "session"])).toEqual(printed("0\n"));

@@ -80,6 +80,7 @@ describe("ephemeral sub", () => {
     const one = await listening(client, ["room", "-n", "1", "--presence", "--json"]);
     await until(async () => (await client.channels("room"))[0]?.subscribers === 2);
     await client.publish("hall", 1);
+    expect(await client.presence("room")).toMatchObject([{ label: "ephemeral sub" }]);
     await client.subscribe("room", () => {}, { presence: true, unref: true });
     const { epoch: _, offset } = await client.publish("room", "two");
     expect(await two.ended()).toEqual({ stdout: "hall 1\nroom two\n", stderr: "", status: 0 });

@@ -52,7 +52,7 @@ describe.each(both.map((program) => [program.name, program] as const))("ephemera
       failed(
         1,
         'Cannot touch key "absent": nothing is stored under it',
-        "See what there is with: ephemeral list, or ephemeral holders",
+        "See what there is with: ephemeral list, ephemeral holders or ephemeral ps",
       ),
     );
     expect(await run("touch", "k", "soon")).toEqual(

@@ -13,6 +13,8 @@ import { placeFindings } from "../../src/cli/doctor/place.ts";
 import { programFindings } from "../../src/cli/doctor/programs.ts";
 import { secretFindings } from "../../src/cli/doctor/secrets.ts";
 import { knownVariables, variableFindings } from "../../src/cli/doctor/variables.ts";
+import { webDoorFindings } from "../../src/cli/doctor/web-door.ts";
+import { defaultLimits } from "../../src/protocol/limits.ts";
 import { temporaryDirectory, testBroker } from "../support/broker.ts";
 import { invoke } from "../support/invocation.ts";
 import { programs } from "../support/programs.ts";
@@ -72,7 +74,13 @@ describe("brokerFindings()", () => {
     using directory = temporaryDirectory();
     const pipe = join(directory.path, "sock");
     const broker = { version: "9.9.9", epoch: "e", startedAtMs: 0 };
-    const hello = { protocol: 1, session: { id: "s1", secret: "x", resumed: false }, holds: [], broker, limits: {} };
+    const hello = {
+      protocol: 1,
+      session: { id: "s1", secret: "x", resumed: false },
+      holds: [],
+      broker,
+      limits: defaultLimits,
+    };
     const listener = Bun.listen({
       unix: pipe,
       socket: {
@@ -146,6 +154,57 @@ function made(directory: string, what: "file" | "dead socket" | "open socket"): 
   listener.stop(true);
   return path;
 }
+
+describe("webDoorFindings()", () => {
+  const look = (environment: Record<string, string>) => webDoorFindings({ flags: {}, environment });
+  const nowhere = "ws://127.0.0.1:1/ws";
+
+  test("without a URL or a port file has nothing to say", async () => {
+    using directory = temporaryDirectory();
+    expect(await look({ EPHEMERAL_PORT_FILE: join(directory.path, "none") })).toEqual([]);
+    expect(await look({})).toEqual([]);
+  });
+
+  test("tells whether the door answers and lets us in, by token or by secret", async () => {
+    await using open = await testBroker({ port: 0 });
+    await using secretive = await testBroker({ port: 0, secret });
+    const { url: EPHEMERAL_URL = "", token: EPHEMERAL_TOKEN = "" } = open;
+    const well = { topic: "web door", level: "ok" } as const;
+    expect(await look({ EPHEMERAL_URL, EPHEMERAL_TOKEN })).toEqual([
+      { ...well, text: `${EPHEMERAL_URL} (EPHEMERAL_URL) answers and lets us in` },
+    ]);
+    expect(await look({ EPHEMERAL_URL: secretive.url ?? "", EPHEMERAL_SECRET: secret })).toMatchObject([well]);
+    expect(await look({ EPHEMERAL_URL, EPHEMERAL_TOKEN: secret })).toMatchObject([
+      { level: "fail", text: `${EPHEMERAL_URL} (EPHEMERAL_URL) does not know our token` },
+    ]);
+    for (let tries = 2; tries <= 10; tries++) await look({ EPHEMERAL_URL });
+    expect(await look({ EPHEMERAL_URL })).toMatchObject([
+      { level: "fail", text: expect.stringContaining("too many wrong tokens"), advice: "Wait for a minute" },
+    ]);
+  });
+
+  test.each([
+    ["no token", true, {}, "wants a token, and none is set"],
+    ["a URL nobody answers at", false, { EPHEMERAL_URL: nowhere }, `nothing answers at ${nowhere} (EPHEMERAL_URL)`],
+    ["a URL of another kind", false, { EPHEMERAL_URL: "http://127.0.0.1:1" }, "EPHEMERAL_URL cannot be dialled"],
+    ["an empty URL", false, { EPHEMERAL_URL: "" }, "EPHEMERAL_URL cannot be dialled"],
+  ])("finds %s", async (_, isThere, environment, text) => {
+    await using broker = await testBroker({ port: 0 });
+    expect(await look({ ...(isThere && { EPHEMERAL_URL: broker.url ?? "" }), ...environment })).toMatchObject([
+      { topic: "web door", level: "fail", text: expect.stringContaining(text), advice: expect.any(String) },
+    ]);
+  });
+
+  test("finds a port file whose door has gone", async () => {
+    using directory = temporaryDirectory();
+    const path = join(directory.path, "port");
+    await Bun.write(path, "1\n");
+    expect(await look({ EPHEMERAL_PORT_FILE: path })).toMatchObject([{ topic: "port file", level: "warn" }]);
+    await using broker = await testBroker({ port: 0 });
+    await Bun.write(path, new URL(broker.url ?? "").port);
+    expect(await look({ EPHEMERAL_PORT_FILE: path })).toMatchObject([{ topic: "port file", level: "ok" }]);
+  });
+});
 
 describe("placeFindings()", () => {
   test("finds a place that is well, and makes nothing in it", () => {

@@ -300,7 +300,7 @@ describe("ephemeral queue run", () => {
     await using scene = await Scene.open();
     await scene.queue.push(["a", "b"]);
     const run = scene.start(["--", "sh", "-c", "test -t 1 && echo seen {}"], { inTerminal: true });
-    await run.said("2 of 2 done, 0 running, 0 failed");
+    await run.said("2 of 2 done, 0 running, 0 failed, waiting for more until it is closed");
     await scene.queue.close();
     expect(await run.ending()).toEqual({ status: 0, killed: false });
     await run.said("\x1b[r");

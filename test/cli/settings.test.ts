@@ -62,6 +62,13 @@ describe("clientSettings()", () => {
     ],
     [
       {},
+      { EPHEMERAL_URL: "ws://127.0.0.1:4711/ws" },
+      "unavailable",
+      "No broker: EPHEMERAL_PIPE is not set and neither --pipe nor --name is given",
+      "EPHEMERAL_URL is for the library's Client; commands want the socket: see ephemeral ls, and give --name or --pipe",
+    ],
+    [
+      {},
       { EPHEMERAL_PIPE: "" },
       "bad_command",
       "Cannot find the broker: EPHEMERAL_PIPE is empty",

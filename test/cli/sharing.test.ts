@@ -43,7 +43,7 @@ describe("ephemeral limit", () => {
     await using parts = await scene();
     const limit = ["limit", "api", "--rate", "2/1h", "--wait", "0"];
     expect(await parts.run([...limit, "--", "sh", "-c", "echo one; exit 3"])).toEqual([exited(3), "one\n", ""]);
-    expect(await parts.run(limit)).toEqual([exited(0), "", ""]);
+    expect(await parts.run(["limit", "api", "--rate", "2/h", "--wait", "0"])).toEqual([exited(0), "", ""]);
     const [ending, stdout, stderr] = await parts.run([...limit, "echo", "never"]);
     expect([ending, stdout]).toEqual([exited(75), ""]);
     expect(stderr).toMatch(
@@ -85,6 +85,7 @@ describe("ephemeral limit", () => {
   test.each([
     [["limit", "api"], "--rate is missing"],
     [["limit", "api", "--rate", "10"], "wanted 1 to 10000, a slash and a duration"],
+    [["limit", "api", "--rate", "10/"], "Write --rate 10/1s: ten a second"],
     [["limit", "api", "--rate", "0/1s"], 'got "0/1s"'],
     [["limit", "api", "--rate", "10001/1s"], 'got "10001/1s"'],
     [["limit", "api", "--rate", "1/0s"], 'got "1/0s"'],

@@ -188,5 +188,6 @@ function cannotListen({ host, port }: WebConfig, error: unknown): EphemeralError
   const code = error instanceof Error && "code" in error ? error.code : undefined;
   const reason = code === "EADDRINUSE" ? "it is taken" : error instanceof Error ? error.message : String(error);
   const kind = code === "EACCES" || code === "EPERM" ? "forbidden" : "unavailable";
-  return new EphemeralError(kind, `Cannot start broker: cannot listen at port ${port} of ${host}: ${reason}`);
+  const text = `Cannot start broker: cannot listen at port ${port} of ${host}: ${reason}`;
+  return new EphemeralError(kind, text, { details: { port } });
 }

@@ -106,7 +106,8 @@ export const subPage = definePage({
       overflow: choiceFlag(args, { name: "overflow", choices: ["gap", "latest", "close"] }) ?? "gap",
     };
     const countMax = countFlag(args, { name: "count", atLeast: 1 }) ?? Number.POSITIVE_INFINITY;
-    const { connection, absence } = connectionTo(clientSettings(args, processEnvironment));
+    const label = processEnvironment.EPHEMERAL_LABEL || "ephemeral sub";
+    const { connection, absence } = connectionTo({ ...clientSettings(args, processEnvironment), label });
     const printer = new Printer({ channels: args._, isJson: args.json === true, countMax });
     const subscribed = printer.follow(new Channels(connection, systemClientClock), options);
     try {

@@ -13,7 +13,7 @@ export const doctorPage = definePage({
   group: "Program",
   summary: "Look for what keeps brokers and clients from working, and say what to do",
   notes: [
-    "Looks at the broker that --pipe, --name or EPHEMERAL_PIPE names, at the folder brokers are in, at secrets, variables, versions and limits of the system. Changes nothing, and shows no secret.",
+    "Looks at the broker that --pipe, --name or EPHEMERAL_PIPE names, at the web door that EPHEMERAL_URL names, at the folder brokers are in, at secrets, variables, versions and limits of the system. Changes nothing, and shows no secret.",
     "With --json: healthy, and findings, each with topic, level (ok, warn or fail), text and advice.",
   ],
   examples: [
@@ -21,7 +21,11 @@ export const doctorPage = definePage({
     { line: "ephemeral start -- ephemeral doctor", does: "and inside a run?" },
     { line: "ephemeral doctor --json | jq '.findings[] | select(.level != \"ok\")'", does: "only what is not well" },
   ],
-  environment: [["XDG_RUNTIME_DIR", "Where run directories are; else the temporary directory (TMPDIR)"]],
+  environment: [
+    ["EPHEMERAL_URL", "The web door to look at, with EPHEMERAL_TOKEN"],
+    ["EPHEMERAL_PORT_FILE", "Where a door's port may be told"],
+    ["XDG_RUNTIME_DIR", "Where run directories are; else the temporary directory (TMPDIR)"],
+  ],
   refusedWhen: "something fails; warnings alone do not",
   args: clientFlags,
   async perform(args) {
@@ -34,22 +38,23 @@ export const doctorPage = definePage({
 });
 
 async function examine(flags: Flags): Promise<readonly Finding[]> {
-  const [{ brokerFindings }, { placeFindings }, { programFindings }, { secretFindings }, { variableFindings }] =
-    await Promise.all([
-      import("../doctor/broker.ts"),
-      import("../doctor/place.ts"),
-      import("../doctor/programs.ts"),
-      import("../doctor/secrets.ts"),
-      import("../doctor/variables.ts"),
-    ]);
+  const [broker, webDoor, secrets, place, variables, programs] = await Promise.all([
+    import("../doctor/broker.ts"),
+    import("../doctor/web-door.ts"),
+    import("../doctor/secrets.ts"),
+    import("../doctor/place.ts"),
+    import("../doctor/variables.ts"),
+    import("../doctor/programs.ts"),
+  ]);
   const sources = { flags, environment: processEnvironment };
   // One after the other: the broker's answer is timed.
   return [
-    ...(await brokerFindings(sources)),
-    ...secretFindings(sources),
-    ...placeFindings(processEnvironment),
-    ...(await variableFindings(processEnvironment)),
-    ...(await programFindings(processEnvironment)),
+    ...(await broker.brokerFindings(sources)),
+    ...(await webDoor.webDoorFindings(sources)),
+    ...secrets.secretFindings(sources),
+    ...place.placeFindings(processEnvironment),
+    ...(await variables.variableFindings(processEnvironment)),
+    ...(await programs.programFindings(processEnvironment)),
   ];
 }
 

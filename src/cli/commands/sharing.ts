@@ -5,7 +5,7 @@ import { partiesMax, rateMax } from "../../protocol/limits.ts";
 import { call } from "../call.ts";
 import { usageError } from "../failure.ts";
 import { definePage } from "../page.ts";
-import { correctionOf, countFlag, durationFlag, type Flags, findGiven, quoted } from "../settings.ts";
+import { countFlag, durationFlag, type Flags, findGiven, quoted } from "../settings.ts";
 import type { PassOptions } from "../turn.ts";
 import { turnFlags, turnSettings, turnVariables } from "../turn-flags.ts";
 import { countUnit, durationUnit, formatDuration } from "../units.ts";
@@ -31,7 +31,7 @@ export const limitPage = definePage({
   environment: turnVariables,
   args: {
     key: { type: "positional", required: true, description: "What the limit is called; 1 to 512 bytes" },
-    rate: { type: "string", valueHint: "N/DURATION", description: "How many in which time, such as 10/1s" },
+    rate: { type: "string", valueHint: "N/DURATION", description: "How many in which time, such as 10/1s or 600/m" },
     cost: { type: "string", valueHint: "N", description: "What this takes of it (default: 1)" },
     penalize: { type: "string", valueHint: "DURATION", description: "Let nobody through for so long" },
     ...turnFlags,
@@ -111,7 +111,7 @@ async function penalize(key: string, args: Flags & { readonly _: readonly string
   });
 }
 
-/** `10/1s`: so many in so long.
+/** `10/1s`, or `10/s`: so many in so long.
  *  @throws {HintedError} `bad_command` when it is missing or cannot be read */
 function rateFlag(flags: Flags): { readonly limit: number; readonly windowMs: number } {
   const given = findGiven("rate", [], { flags, environment: {} });
@@ -119,8 +119,11 @@ function rateFlag(flags: Flags): { readonly limit: number; readonly windowMs: nu
     throw usageError("Cannot pass a limit: --rate is missing", "Write --rate 10/1s: ten a second");
   const [, count = "", time = ""] = /^([^/]*)\/(.*)$/.exec(given.text) ?? [];
   const limit = countUnit.read(count) ?? 0;
-  const windowMs = durationUnit.read(time) ?? 0;
+  const windowMs = durationUnit.read(/^[a-z]+$/.test(time) ? `1${time}` : time) ?? 0;
   if (limit >= 1 && limit <= rateMax && windowMs >= 1) return { limit, windowMs };
   const wanted = `1 to ${rateMax}, a slash and a duration, such as 10/1s`;
-  throw usageError(`Cannot read --rate: wanted ${wanted}, got ${quoted(given.text)}`, correctionOf(given));
+  throw usageError(
+    `Cannot read --rate: wanted ${wanted}, got ${quoted(given.text)}`,
+    "Write --rate 10/1s: ten a second",
+  );
 }

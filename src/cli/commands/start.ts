@@ -150,6 +150,9 @@ function explained(error: unknown, runRoot: string): unknown {
     return new HintedError(error.code, error.message, { hint });
   }
   if (!error.message.startsWith("Cannot start broker")) return error;
-  const hint = `Its place would be in ${runRoot}; XDG_RUNTIME_DIR or TMPDIR name another`;
+  const hint =
+    typeof error.details?.port === "number"
+      ? "Give another --port; 0 takes a free one, which EPHEMERAL_URL and --port-file tell"
+      : `Its place would be in ${runRoot}; XDG_RUNTIME_DIR or TMPDIR name another`;
   return new HintedError(error.code, error.message, { hint });
 }

@@ -37,7 +37,8 @@ export const watchPage = definePage({
   async perform(args) {
     const overflow = choiceFlag(args, { name: "overflow", choices: ["gap", "latest", "close"] }) ?? "gap";
     const lineOf = args.json === true ? documentLine : textLine;
-    const { connection, absence } = connectionTo(clientSettings(args, processEnvironment));
+    const label = processEnvironment.EPHEMERAL_LABEL || "ephemeral watch";
+    const { connection, absence } = connectionTo({ ...clientSettings(args, processEnvironment), label });
     const lines = new EventLines((dropped) => lineOf({ event: "gap", dropped }));
     const over = Promise.withResolvers<never>();
     const listener = (event: WatchEvent): void => {
