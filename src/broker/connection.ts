@@ -60,7 +60,7 @@ export class Connection implements Carrier {
   closing: Closing | undefined;
   #session: Session;
   readonly #parts: ConnectionParts;
-  readonly #wire: Wire;
+  readonly wire: Wire;
   readonly #socket: Socket;
   readonly #outbox: Outbox;
   readonly #inbox: Inbox;
@@ -74,7 +74,7 @@ export class Connection implements Carrier {
 
   constructor(parts: ConnectionParts, peer: ConnectionPeer) {
     this.#parts = parts;
-    this.#wire = peer.wire;
+    this.wire = peer.wire;
     this.doorkeeper = peer.doorkeeper;
     this.#socket = peer.socket;
     this.#session = peer.session;
@@ -101,7 +101,7 @@ export class Connection implements Carrier {
   #openInbox(): Inbox {
     const { turns, dispatcher } = this.#parts;
     return new Inbox({
-      decoder: this.#wire.decoder,
+      decoder: this.wire.decoder,
       turns,
       socket: this.#socket,
       isStopped: () => this.#state !== "open",
@@ -160,7 +160,7 @@ export class Connection implements Carrier {
 
   /** What this connection speaks. */
   get codec(): Codec {
-    return this.#wire.codec;
+    return this.wire.codec;
   }
 
   /** Whether any command but `hello` and `challenge` has come. */

@@ -6,6 +6,7 @@ import type { Collector } from "./collector.ts";
 import { Connection, type ConnectionParts } from "./connection.ts";
 import type { Peer } from "./doorkeeper.ts";
 import type { Gate } from "./gate.ts";
+import { openGate } from "./gate.ts";
 import type { Hub } from "./hub.ts";
 import type { Log } from "./log.ts";
 import type { Sessions } from "./sessions.ts";
@@ -73,8 +74,8 @@ export class Connections {
   /** The connection of a peer that has dialled, with a session of its own; undefined when there are too many, which the
    *  peer is told. */
   open(socket: Socket, peer: Peer): Connection | undefined {
-    const { limits, sessions, log, gate } = this.#parts;
-    const wire = peer.wire ?? new PipeWire(limits.frameBytesMax);
+    const { sessions, log, gate } = this.#parts;
+    const wire = peer.wire ?? this.#pipeWire();
     if (this.isFull) {
       this.#refuse(socket, { wire, pid: peer.pid });
       return undefined;
@@ -87,6 +88,13 @@ export class Connections {
     this.#parts.countChanged(this.#open.size);
     log?.debug("connection opened", { session: session.id, door: peer.door, pid: peer.pid, open: this.#open.size });
     return connection;
+  }
+
+  #pipeWire(): PipeWire {
+    const { limits, gate } = this.#parts;
+    const { frameBytesMax, helloBytesMax } = limits;
+    const strangerBytesMax = gate === openGate ? frameBytesMax : Math.min(helloBytesMax, frameBytesMax);
+    return new PipeWire({ frameBytesMax, strangerBytesMax });
   }
 
   closeAll(code: number, reason: string): void {

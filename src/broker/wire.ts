@@ -10,13 +10,26 @@ import { codecs } from "./codecs.ts";
 export interface Wire {
   readonly decoder: FrameDecoder;
   readonly codec: Codec;
+  /** Whoever is at the other end has been let in. */
+  greeted?(): void;
 }
 
 export class PipeWire implements Wire {
   readonly decoder: DetectingDecoder;
+  readonly #frameBytesMax: number;
 
-  constructor(frameBytesMax: number) {
-    this.decoder = new DetectingDecoder(frameBytesMax);
+  /** A stranger is any process of this user while there is a secret. Only in JSON he may say more than a `hello` has: the seed's
+   *  clients prove with each line that they know the secret, and greet nobody. */
+  constructor({
+    frameBytesMax,
+    strangerBytesMax,
+  }: { readonly frameBytesMax: number; readonly strangerBytesMax: number }) {
+    this.decoder = new DetectingDecoder(frameBytesMax, { prefixedBytesMax: strangerBytesMax });
+    this.#frameBytesMax = frameBytesMax;
+  }
+
+  greeted(): void {
+    this.decoder.frameBytesMax = this.#frameBytesMax;
   }
 
   /** Nothing is said before the first byte has chosen. */

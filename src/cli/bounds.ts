@@ -102,7 +102,7 @@ const descriptions: Readonly<Record<keyof Limits, string>> = {
   serialsRemembered: "Publications of one session that are known when said again",
   stallMs: "How long replies may stay unsent",
   helloTimeoutMs: "How long a WebSocket may take to say hello",
-  helloBytesMax: "One frame of a WebSocket before hello",
+  helloBytesMax: "One frame before hello, of a WebSocket, or in MessagePack where there is a secret",
   pingIntervalMs: "How often a WebSocket is pinged",
   pongTimeoutMs: "How long a ping of a WebSocket may stay unanswered",
   authFailuresPerMinuteMax: "Wrong tokens from one address in a minute",

@@ -11,11 +11,14 @@ export type Framing = "undecided" | "lines" | "prefixed";
 
 export class DetectingDecoder implements FrameDecoder {
   #frameBytesMax: number;
+  readonly #prefixedBytesMax: number;
   #framing: Framing = "undecided";
   #decoder: FrameDecoder | undefined;
 
-  constructor(frameBytesMax: number) {
+  /** @param prefixedBytesMax bound of frames behind their length, until `frameBytesMax` is set */
+  constructor(frameBytesMax: number, { prefixedBytesMax = frameBytesMax } = {}) {
     this.#frameBytesMax = frameBytesMax;
+    this.#prefixedBytesMax = prefixedBytesMax;
   }
 
   get frameBytesMax(): number {
@@ -39,6 +42,6 @@ export class DetectingDecoder implements FrameDecoder {
 
   #decide(isPrefixed: boolean): FrameDecoder {
     this.#framing = isPrefixed ? "prefixed" : "lines";
-    return isPrefixed ? new PrefixedDecoder(this.#frameBytesMax) : new LineDecoder(this.#frameBytesMax);
+    return isPrefixed ? new PrefixedDecoder(this.#prefixedBytesMax) : new LineDecoder(this.#frameBytesMax);
   }
 }

@@ -65,7 +65,8 @@ export const defaultLimits = {
   serialsRemembered: 1024,
   /** How long a connection's unsent replies may exceed `outboxBytesMax` before it is closed as slow. */
   stallMs: 10_000,
-  /** A WebSocket: how long it may take to say `hello`, and the bytes of one frame until then. */
+  /** How long a WebSocket may take to say `hello`, and the bytes of one frame until then; also those of a MessagePack frame on
+   *  the pipe, where there is a secret. */
   helloTimeoutMs: 10_000,
   helloBytesMax: 16 * KiB,
   /** How often a WebSocket is pinged, and how long its client may take to answer. */

@@ -1,6 +1,8 @@
 import { describe, expect, test } from "bun:test";
+import { encode } from "@msgpack/msgpack";
 import { Admission } from "../../src/broker/admission.ts";
 import { type LineClient, lineClient, testBroker } from "../support/broker.ts";
+import { msgpackClient, prefixed } from "../support/msgpack-client.ts";
 import { proofOf, sealed } from "../support/proof.ts";
 
 const secret = "correct horse battery staple";
@@ -241,5 +243,32 @@ describe("Admission.enter()", () => {
     isRight = true;
     admission.enter({});
     expect(admission.admits(Buffer.of())).toBe(true);
+  });
+});
+
+describe("in MessagePack, where there is a secret", () => {
+  const large = { action: "set", key: "k", value: "x".repeat(20_000), ttl: 1000 };
+
+  test("a frame over 16 KiB is refused before hello, by its length alone", async () => {
+    await using broker = await testBroker({ secret });
+    using client = await msgpackClient(broker.pipe);
+    client.write(prefixed(encode(large)).subarray(0, 4));
+    expect(await client.next()).toMatchObject({ ok: false, error: "too_large" });
+    await expect(client.next()).rejects.toThrow("closed");
+  });
+
+  test("and taken after it", async () => {
+    await using broker = await testBroker({ secret });
+    using client = await msgpackClient(broker.pipe);
+    const { nonce } = await client.ask({ action: "challenge" });
+    const parts = { secret, side: "client", endpoint: broker.pipe, serverNonce: String(nonce), clientNonce } as const;
+    expect(await client.ask(hello(proofOf(parts)))).toMatchObject({ ok: true });
+    expect(await client.ask(large)).toMatchObject({ ok: true });
+  });
+
+  test("without a secret it is taken at once", async () => {
+    await using broker = await testBroker();
+    using client = await msgpackClient(broker.pipe);
+    expect(await client.ask(large)).toMatchObject({ ok: true });
   });
 });

@@ -71,6 +71,7 @@ function hello(parts: SessionsParts, request: Request<"hello">, invocation: Invo
   parts.sessions.introduced(session, isResumed);
   // Behind the reply, which says whose requests they are.
   if (isResumed) queueMicrotask(() => parts.requests.resumed(session));
+  invocation.connection.wire.greeted?.();
   invocation.connection.doorkeeper?.greeted();
   const { limits } = parts.config;
   const reply = (holds: readonly Hold[]): Reply<"hello"> => ({
