@@ -9,6 +9,8 @@ import type { Call } from "./call.ts";
 export const backlogCallsMax = 100_000;
 
 export class Backlog {
+  /** Whether calls have been settled since they were looked through for the last time. */
+  hasSettled = false;
   #calls: Call[] = [];
   /** Where the first call stands: taking one moves this, not the others. */
   #head = 0;
@@ -19,8 +21,9 @@ export class Backlog {
 
   /** @throws {EphemeralError} `too_many_commands` when the bound is reached */
   add(call: Call): void {
-    if (this.#calls.length >= backlogCallsMax) this.dropSettled();
-    if (this.#calls.length >= backlogCallsMax) {
+    // Looking through them for each call that is refused would take milliseconds for each.
+    if (this.#isFull && this.hasSettled) this.dropSettled();
+    if (this.#isFull) {
       throw new EphemeralError(
         "too_many_commands",
         `Cannot ${call.action}: ${backlogCallsMax} commands of this client wait to be sent already, the limit`,
@@ -38,7 +41,7 @@ export class Backlog {
   take(): Call | undefined {
     while (this.#head < this.#calls.length) {
       const call = this.#calls[this.#head++];
-      if (this.isEmpty) this.#reset([]);
+      if (2 * this.#head >= this.#calls.length) this.#reset(this.#calls.slice(this.#head));
       if (call !== undefined && !call.isSettled) return call;
     }
     return undefined;
@@ -49,7 +52,12 @@ export class Backlog {
     return this.#calls.slice(this.#head).filter((call) => !call.isSettled);
   }
 
+  get #isFull(): boolean {
+    return this.#calls.length - this.#head >= backlogCallsMax;
+  }
+
   dropSettled(): void {
+    this.hasSettled = false;
     this.#reset([...this.waiting()]);
   }
 

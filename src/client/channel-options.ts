@@ -22,7 +22,7 @@ export interface ChannelMessage<Data = unknown> {
 
 /** What a listener is told beside messages. */
 export type ChannelEvent =
-  /** The connection was lost and is back, and all that was missed has been told, so many messages. */
+  /** The connection was lost and is back, and all that was missed has been told: so many messages, and what of it is `lost`. */
   | { readonly event: "recovered"; readonly count: number }
   /** Messages are missing here and will not come: those of these offsets, or nobody knows which. */
   | { readonly event: "lost"; readonly from: number | undefined; readonly to: number | undefined }

@@ -1,7 +1,6 @@
 /**
- * A client's one connection, made when it is first needed and made again after each loss while calls, or a session, wait for
- * it. Decides which calls are sent again, which fail and when; never which command they are. Only calls in progress keep the
- * process alive.
+ * A client's one connection, made when it is first needed and again after each loss while calls, or a session, wait for it.
+ * Decides which calls are sent again, which fail and when; never which command they are. Only calls keep the process alive.
  */
 import type { ClientCodec } from "../protocol/codec.ts";
 import type { CommandName, Reply } from "../protocol/commands.ts";
@@ -143,6 +142,7 @@ export class Connection {
   }
 
   readonly #onSettled = (): void => {
+    this.#backlog.hasSettled = true;
     if (--this.#pending > 0) return;
     this.#link?.unref();
     this.#unwant();

@@ -70,8 +70,10 @@ export class Feed {
       await this.#opening;
       await this.#begin(listener);
     } catch (error) {
-      // Nobody is subscribed, or nobody knows.
-      if (isFirst) this.#end();
+      if (isFirst) {
+        this.#end();
+        if (isUnanswered(error)) void this.#unsubscribe();
+      }
       void this.remove(listener);
       throw error;
     }
@@ -152,7 +154,7 @@ export class Feed {
       if (generation !== this.#generation) return;
       const { connection, clock } = this.#parts;
       if (!connection.isPatient || !error.retryable || connection.state === "closed") {
-        if (this.#isOpen) void this.#unsubscribe();
+        if (this.#isOpen || isUnanswered(error)) void this.#unsubscribe();
         this.#over(error);
         return;
       }
@@ -262,6 +264,11 @@ export class Feed {
   #read(message: Message): ChannelMessage {
     return readMessage(this.#parts.connection, { channel: this.#parts.channel, message });
   }
+}
+
+/** Whether the broker may have subscribed us all the same, and be about to answer. */
+function isUnanswered(error: unknown): boolean {
+  return error instanceof EphemeralError && error.code === "timeout";
 }
 
 /** A message as callers get it. */

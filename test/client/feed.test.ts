@@ -100,6 +100,20 @@ describe("a subscription", () => {
     client.close();
   });
 
+  test("that is answered too late is ended at the broker, too", async () => {
+    await using broker = await scriptedBroker();
+    const clock = new ManualClientClock();
+    using client = new Client(broker.pipe, { clock, timeoutMs: 5000 });
+    const subscribing = client.subscribe("room", () => {}).catch(({ code }) => code);
+    const connection = await broker.greeted();
+    await next(connection, "subscribe");
+    await passed(client, connection);
+    clock.advance(5000);
+    expect(await subscribing).toBe("timeout");
+    // Nobody listens any more: the broker once told us everything to no end, and had us as a member.
+    await next(connection, "unsubscribe");
+  });
+
   test("that the broker ends asks again, or is over, by the code", async () => {
     await using broker = await scriptedBroker();
     const { client, heard, connection } = await listening(broker);
