@@ -3,8 +3,8 @@
  * Node, Bun and in a browser, whose `verify` compares in constant time. The secret itself never leaves this file.
  */
 import type { Reply, Request } from "../protocol/commands.ts";
-import { EphemeralError } from "../protocol/errors.ts";
 import type { HelloReply } from "../protocol/greeting.ts";
+import { EphemeralError } from "./client.ts";
 
 /** What both proofs are made over. */
 export interface Handshake {

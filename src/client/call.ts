@@ -3,8 +3,8 @@
  * nothing of sockets; a link numbers it and sends it.
  */
 import type { ClientCodec } from "../protocol/codec.ts";
-import type { CommandName, EncodedValue, Reply, Request, WaitMs } from "../protocol/commands.ts";
-import { EphemeralError, isErrorCode } from "../protocol/errors.ts";
+import type { CommandName, EncodedValue, ErrorReply, Reply, Request, WaitMs } from "../protocol/commands.ts";
+import { EphemeralError, type ErrorCode } from "../protocol/errors.ts";
 import { notFinite } from "../protocol/json-values.ts";
 import { json } from "./json-codec.ts";
 
@@ -137,18 +137,9 @@ export class Call<Name extends CommandName = CommandName, Result = unknown> {
   }
 }
 
-/** The error a refusal stands for. A code this client does not know becomes `internal`, told in the details. */
-export function errorOfReply(reply: Readonly<Record<string, unknown>>): EphemeralError {
-  const { error, message, retryAfterMs } = reply;
-  const text = typeof message === "string" ? message : `The broker refused with ${error}`;
-  const extras = {
-    retryAfterMs: typeof retryAfterMs === "number" ? retryAfterMs : undefined,
-    details: isRecord(reply.details) ? reply.details : undefined,
-  };
-  if (isErrorCode(error)) return new EphemeralError(error, text, extras);
-  return new EphemeralError("internal", text, { ...extras, details: { ...extras.details, error } });
-}
-
-function isRecord(value: unknown): value is Record<string, unknown> {
-  return typeof value === "object" && value !== null && !Array.isArray(value);
+/** The error a refusal stands for. A code of a newer broker is passed on as it is. */
+export function errorOfReply(reply: object): EphemeralError {
+  // Both sides take the shape from `commands.ts`, and the peer is the broker that owns our socket.
+  const { error, message, ...extras } = reply as ErrorReply;
+  return new EphemeralError(error as ErrorCode, message, extras);
 }

@@ -1,6 +1,7 @@
 /**
  * The client: one method per command, with the seed's signatures. Every method may be called at any time; the connection is
- * made with the first command, shared by all, and keeps the process alive only while an answer is awaited.
+ * made with the first command, shared by all, and keeps the process alive only while an answer is awaited. What is loaded
+ * later takes its errors from here: then all that is loaded at once is one file of a bundle.
  */
 import type { CommandName, Health, ListedItem, Reply, SessionInfo, Stats } from "../protocol/commands.ts";
 import { jsonText } from "../protocol/json-values.ts";
@@ -10,6 +11,7 @@ import { Connection } from "./connection.ts";
 import { webReconnectBounds } from "./connection-state.ts";
 import { dialling } from "./dialling.ts";
 import { asyncDisposeSymbol, disposeSymbol } from "./disposal.ts";
+import { processVariables } from "./environment.ts";
 import { notStorable } from "./failures.ts";
 import { type ClientOptions, type ClientSettings, clientSettings } from "./options.ts";
 import { Turns } from "./turns.ts";
@@ -80,7 +82,7 @@ export class Client extends Turns {
       codec: settings.codec,
       timeoutMs: settings.timeoutMs,
       secret: settings.secret,
-      label: settings.label,
+      label: async () => settings.label ?? (await import("./own-label.ts")).ownLabel(processVariables()),
       lingerMs: settings.lingerMs,
       onLost: settings.onLost,
     });

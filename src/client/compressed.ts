@@ -2,9 +2,10 @@
  * The seed's compressed values: the JSON text, gzipped, as base64, beside a flag. Reading one is bounded, so that a small
  * value cannot fill the memory. Uses Compression Streams, the same on Node, Bun and in a browser.
  */
-import { EphemeralError } from "../protocol/errors.ts";
+
 import { fromJsonValue } from "../protocol/json-values.ts";
 import { MiB } from "../protocol/sizes.ts";
+import { EphemeralError } from "./client.ts";
 
 /** What one value may inflate to: 16 MiB, and 100 × its own size where that is over 1 MiB (plain repetition gives 1000 ×). */
 const inflatedBytesMax = 16 * MiB;

@@ -21,7 +21,6 @@ import type { Transport } from "./transport.ts";
 
 export interface ConnectionOptions extends Partial<Pick<ResumptionOptions, "lingerMs" | "onLost">> {
   readonly endpoint: string;
-  /** Makes the transport of one attempt. */
   readonly dial: () => Transport | Promise<Transport>;
   readonly clock: ClientClock;
   /** JSON unless told. */
@@ -30,7 +29,8 @@ export interface ConnectionOptions extends Partial<Pick<ResumptionOptions, "ling
   readonly timeoutMs: number;
   readonly secret: string | undefined;
   readonly token?: string | undefined;
-  readonly label: string | undefined;
+  /** Asked with each attempt who this is. */
+  readonly label?: (() => Promise<string | undefined>) | undefined;
   /** Those of the pipe unless told; over the network, where a broker that is gone may come back at any time. */
   readonly reconnect?: Parameters<typeof nextState>[2] | undefined;
 }
@@ -192,9 +192,9 @@ export class Connection {
   async #dial(): Promise<void> {
     const { clock, timeoutMs, secret, token, label } = this.#options;
     await this.resumption.loading;
-    const transport = await this.#options.dial();
+    const [transport, name] = await Promise.all([this.#options.dial(), label?.()]);
     if (this.#refusal !== undefined) return transport.close(); // closed meanwhile
-    const introduction = { label, token, ...this.resumption.introduction };
+    const introduction = { label: name, token, ...this.resumption.introduction };
     const link = new Link(
       { transport, codec: this.codec, clock, greetingMs: timeoutMs, secret, introduction },
       {

@@ -2,8 +2,9 @@
  * Requests and events, as the client's callers see them: who answers which method, who listens to which event, and the answers
  * on their way back. Loaded with the first of their calls. Knows nothing of frames.
  */
-import { EphemeralError } from "../protocol/errors.ts";
+
 import type { Addressee, EventPush, RequestCommands, RequestPush } from "../protocol/requests.ts";
+import { EphemeralError } from "./client.ts";
 import type { Connection } from "./connection.ts";
 import type { PushListener } from "./push-listeners.ts";
 import type { EventListener, RequestHandler, RequestOptions, Service, StandingOptions } from "./requests.ts";

@@ -3,7 +3,6 @@
  * Where there is no environment, as in a browser, every variable is absent.
  */
 import { EphemeralError } from "../protocol/errors.ts";
-import { ownLabel, thisProcess } from "./own-label.ts";
 
 /** What a client finds when it is not told. */
 export interface ClientEnvironment {
@@ -13,7 +12,8 @@ export interface ClientEnvironment {
   readonly secret: string | undefined;
   readonly label: string | undefined;
   readonly timeoutMs: number | undefined;
-  readonly compression: boolean | undefined;
+  /** False unless told. */
+  readonly compression: boolean;
   readonly compressionThreshold: number | undefined;
 }
 
@@ -31,6 +31,16 @@ type Variables = Readonly<Record<string, string | undefined>>;
 /** Reads our names, and the seed's `CLIENT_*`.
  *  @throws {EphemeralError} `bad_command` naming the variable that holds no such thing */
 export function readEnvironment(variables: Variables = processVariables()): ClientEnvironment {
+  const count = (name: string): number | undefined => {
+    const text = read(name, { form: /^[1-9]\d{0,9}$/, wanted: "a positive integer" });
+    return text === undefined ? undefined : Number(text);
+  };
+  const read = (name: string, { form, wanted }: { form: RegExp; wanted: string }): string | undefined => {
+    const text = variables[name];
+    if (text === undefined || form.test(text)) return text;
+    throw new EphemeralError("bad_command", `Cannot read ${name}: wanted ${wanted}, got ${JSON.stringify(text)}`);
+  };
+  const compression = read("CLIENT_COMPRESSION", { form: /^(true|false|1|0)$/, wanted: "true or false" });
   return {
     pipe: variables.EPHEMERAL_PIPE || undefined,
     url: variables.EPHEMERAL_URL || undefined,
@@ -38,10 +48,10 @@ export function readEnvironment(variables: Variables = processVariables()): Clie
     token: variables.EPHEMERAL_TOKEN,
     // An empty secret stays empty, to be refused: it never means "no authentication".
     secret: variables.CLIENT_SECRET ?? variables.EPHEMERAL_SECRET,
-    label: variables.EPHEMERAL_LABEL || ownLabel(thisProcess(), variables),
-    timeoutMs: readCount(variables, "CLIENT_TIMEOUT"),
-    compression: readSwitch(variables, "CLIENT_COMPRESSION"),
-    compressionThreshold: readCount(variables, "CLIENT_COMPRESSION_THRESHOLD"),
+    label: variables.EPHEMERAL_LABEL || undefined,
+    timeoutMs: count("CLIENT_TIMEOUT"),
+    compression: compression === "true" || compression === "1",
+    compressionThreshold: count("CLIENT_COMPRESSION_THRESHOLD"),
   };
 }
 
@@ -71,24 +81,7 @@ export function withdrawPipe(pipe: string): void {
   else process.env.EPHEMERAL_PIPE = previous;
 }
 
-function processVariables(): Variables {
+/** All that stands there now. */
+export function processVariables(): Variables {
   return typeof process === "object" ? process.env : {};
-}
-
-function readCount(variables: Variables, name: string): number | undefined {
-  const text = variables[name];
-  if (text === undefined) return undefined;
-  if (/^[1-9]\d{0,9}$/.test(text)) return Number(text);
-  throw new EphemeralError(
-    "bad_command",
-    `Cannot read ${name}: wanted a positive integer, got ${JSON.stringify(text)}`,
-  );
-}
-
-function readSwitch(variables: Variables, name: string): boolean | undefined {
-  const text = variables[name];
-  if (text === undefined) return undefined;
-  if (text === "true" || text === "1") return true;
-  if (text === "false" || text === "0") return false;
-  throw new EphemeralError("bad_command", `Cannot read ${name}: wanted true or false, got ${JSON.stringify(text)}`);
 }

@@ -3,8 +3,9 @@
  * listen to it. `continuity.ts` decides what they are told; nothing that belongs to an earlier connection reaches it.
  */
 import type { ChannelPush, Message, Position } from "../protocol/channels.ts";
-import { EphemeralError, mayReconnect } from "../protocol/errors.ts";
+import { mayReconnect } from "../protocol/errors.ts";
 import type { ChannelEvent, ChannelMessage, SubscribeOptions } from "./channel-options.ts";
+import { EphemeralError } from "./client.ts";
 import type { ClientClock } from "./client-clock.ts";
 import type { Connection } from "./connection.ts";
 import { Continuity, pageOf, type Told, type Wish } from "./continuity.ts";

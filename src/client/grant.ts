@@ -3,9 +3,10 @@
  * back. Where a time to live was asked for, it is renewed from here. Knows nothing of how it was acquired.
  */
 
-import { EphemeralError, type ErrorCode } from "../protocol/errors.ts";
+import type { ErrorCode } from "../protocol/errors.ts";
 import type { GrantedItem, GrantReply } from "../protocol/pools.ts";
 import type { Outgoing } from "./call.ts";
+import { EphemeralError } from "./client.ts";
 import type { CancelTimer, ClientClock } from "./client-clock.ts";
 import type { Connection } from "./connection.ts";
 import { asyncDisposeSymbol } from "./disposal.ts";

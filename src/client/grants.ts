@@ -3,8 +3,8 @@
  * `Grant`; what it costs to hold it is that one's business.
  */
 import type { Request } from "../protocol/commands.ts";
-import { EphemeralError } from "../protocol/errors.ts";
 import type { GrantReply, PoolItemInput, PoolWant, WhyReply } from "../protocol/pools.ts";
+import { EphemeralError } from "./client.ts";
 import type { ClientClock } from "./client-clock.ts";
 import type { AcquireOptions, PoolItem, Want } from "./command-options.ts";
 import type { Connection } from "./connection.ts";

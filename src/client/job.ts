@@ -2,9 +2,10 @@
  * The handle of a job that was taken: what there is to do, a signal that says when it is no longer ours, and the ways to end
  * it. Where a time was asked for within which to ack it, it is renewed from here.
  */
-import { EphemeralError } from "../protocol/errors.ts";
+
 import type { TakenJob } from "../protocol/sharing.ts";
 import type { Outgoing } from "./call.ts";
+import { EphemeralError } from "./client.ts";
 import type { CancelTimer, ClientClock } from "./client-clock.ts";
 import type { Connection } from "./connection.ts";
 import type { HeldGrant } from "./held-grant.ts";

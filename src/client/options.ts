@@ -3,7 +3,7 @@
  * nobody asks again.
  */
 import type { ClientCodec } from "../protocol/codec.ts";
-import { EphemeralError, kindOf } from "../protocol/errors.ts";
+import { EphemeralError, type ErrorCode } from "../protocol/errors.ts";
 import { KiB } from "../protocol/sizes.ts";
 import { type ClientClock, systemClientClock } from "./client-clock.ts";
 import { readEnvironment } from "./environment.ts";
@@ -54,6 +54,7 @@ export interface ClientSettings {
   readonly token: string | undefined;
   readonly webSocket: WebSocketClass | undefined;
   readonly secret: string | undefined;
+  /** Unless told, what this process is. */
   readonly label: string | undefined;
   readonly timeoutMs: number;
   readonly defaultTtlMs: number;
@@ -80,10 +81,9 @@ export function clientSettings(pipe: string | undefined, options: ClientOptions)
   const environment = readEnvironment();
   const endpoint = pipe || environment.pipe || environment.url;
   if (endpoint === undefined) {
-    throw new EphemeralError(
-      "unavailable",
-      "Cannot make a client: no pipe was given, and neither EPHEMERAL_PIPE nor EPHEMERAL_URL is set. Run under a broker: ephemeral start -- <command>",
-    );
+    const text =
+      "no pipe was given, and neither EPHEMERAL_PIPE nor EPHEMERAL_URL is set. Run under a broker: ephemeral start -- <command>";
+    throw refusal(text, "unavailable");
   }
   const isUrl = /^wss?:/.test(endpoint);
   const token = isUrl ? (options.token ?? environment.token) : undefined;
@@ -92,9 +92,9 @@ export function clientSettings(pipe: string | undefined, options: ClientOptions)
   const secret = options.secret ?? (isOfEnvironment ? environment.secret : undefined);
   if (secret === "" || token === "") {
     const name = token === "" ? "token" : "secret";
-    throw new EphemeralError("bad_command", `Cannot make a client: the ${name} is empty; give one or leave it out`);
+    throw refusal(`the ${name} is empty; give one or leave it out`);
   }
-  const isCompressing = options.compression ?? environment.compression ?? false;
+  const isCompressing = options.compression ?? environment.compression;
   const threshold = options.compressionThreshold ?? environment.compressionThreshold ?? defaultCompressionThreshold;
   const lingerMs = readMs("lingerMs", options.lingerMs ?? (isUrl ? webLingerMs : 0), { min: 0, max: lingerMsMax });
   const timeoutMs = options.timeoutMs ?? options.timeout ?? environment.timeoutMs ?? defaultTimeoutMs;
@@ -119,9 +119,10 @@ export function clientSettings(pipe: string | undefined, options: ClientOptions)
 
 function readMs(name: string, value: number, { min, max } = { min: 1, max: millisecondsMax }): number {
   if (Number.isInteger(value) && value >= min && value <= max) return value;
-  const actual = typeof value === "number" ? value : kindOf(value);
-  throw new EphemeralError(
-    "bad_command",
-    `Cannot make a client: ${name} should be ${min} to ${max} ms, it is ${actual}`,
-  );
+  const actual = typeof value === "number" ? value : typeof value;
+  throw refusal(`${name} should be ${min} to ${max} ms, it is ${actual}`);
+}
+
+function refusal(reason: string, code: ErrorCode = "bad_command"): EphemeralError {
+  return new EphemeralError(code, `Cannot make a client: ${reason}`);
 }

@@ -1,6 +1,6 @@
 /**
  * What a client is called when nobody says: the test file or script that its process runs, the runner's number for that
- * process, and its pid. Whoever never gives a lock back is then found by one look at `ephemeral why`.
+ * process, and its pid. Loaded when a client dials. Whoever never gives a lock back is then found by one look at `ephemeral why`.
  */
 
 /** What a process knows of itself. */
@@ -13,16 +13,16 @@ export interface OwnProcess {
 type Variables = Readonly<Record<string, string | undefined>>;
 
 /** `tests/checkout.test.ts (worker 2, pid 4711)`. Undefined where there is no script. */
-export function ownLabel(own: OwnProcess | undefined, variables: Variables): string | undefined {
-  if (own === undefined) return undefined;
+export function ownLabel(variables: Variables, own: OwnProcess | null = thisProcess()): string | undefined {
+  if (own === null) return undefined;
   const name = own.script.replace(`${own.folder}/`, "").replace(/.*node_modules\//, "");
   const { JEST_WORKER_ID, VITEST_POOL_ID, TEST_WORKER_INDEX, WDIO_WORKER_ID } = variables;
   const worker = JEST_WORKER_ID ?? VITEST_POOL_ID ?? TEST_WORKER_INDEX ?? WDIO_WORKER_ID;
   return `${name} (${worker ? `worker ${worker}, ` : ""}pid ${own.pid})`;
 }
 
-export function thisProcess(): OwnProcess | undefined {
-  if (typeof process !== "object" || !process.argv?.[1]) return undefined;
+function thisProcess(): OwnProcess | null {
+  if (typeof process !== "object" || !process.argv?.[1]) return null;
   // What runtimes and runners put there, as far as they do.
   const { Bun, expect, __vitest_worker__ } = globalThis as {
     readonly Bun?: { readonly main?: string };

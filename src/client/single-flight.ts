@@ -4,7 +4,7 @@
  */
 
 import type { Reply, WaitMs } from "../protocol/commands.ts";
-import { EphemeralError } from "../protocol/errors.ts";
+import { EphemeralError } from "./client.ts";
 import type { Connection } from "./connection.ts";
 
 export interface SingleFlight<Value> {

@@ -3,7 +3,7 @@
  * socket is ours. Knows nothing of connections.
  */
 import { lstatSync } from "node:fs";
-import { EphemeralError } from "../protocol/errors.ts";
+import { EphemeralError } from "./client.ts";
 
 /** What a socket address holds, less its closing zero. Node cuts longer paths silently and dials another file. */
 const pathBytesMax = process.platform === "linux" ? 107 : 103;

@@ -2,7 +2,7 @@
  * The way to a broker by its URL: makes a WebSocket for each attempt and answers the broker that asks whether we are there.
  * Loaded when a client of a URL first dials.
  */
-import { EphemeralError } from "../protocol/errors.ts";
+import { EphemeralError } from "./client.ts";
 import type { Connection } from "./connection.ts";
 import type { ClientSettings } from "./options.ts";
 import type { PushListener } from "./push-listeners.ts";

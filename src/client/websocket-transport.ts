@@ -4,7 +4,8 @@
  */
 
 import type { WebFraming } from "../protocol/codec.ts";
-import { EphemeralError, mayReconnect } from "../protocol/errors.ts";
+import { mayReconnect } from "../protocol/errors.ts";
+import { EphemeralError } from "./client.ts";
 import type { CancelTimer, ClientClock } from "./client-clock.ts";
 import { closeOf } from "./loss.ts";
 import type { Transport, TransportHandlers } from "./transport.ts";

@@ -45,18 +45,13 @@ export const retryableCodes = [
   "unavailable",
 ] as const;
 
-/** A failure's code: the only part of an error callers may branch on. */
+/** A failure's code: the only part of an error callers may branch on. A newer broker may answer with one that is not here. */
 export type ErrorCode = (typeof finalCodes | typeof retryableCodes)[number];
-
-const isRetryable = (code: unknown): boolean => (retryableCodes as readonly unknown[]).includes(code);
-
-/** True when `code` is one of ours; a newer broker may send one we do not know. */
-export function isErrorCode(code: unknown): code is ErrorCode {
-  return isRetryable(code) || (finalCodes as readonly unknown[]).includes(code);
-}
 
 /** What an error may carry besides its code and its text. */
 export interface ErrorExtras {
+  /** Where the code itself does not tell: it is a newer broker's. */
+  readonly retryable?: boolean | undefined;
   /** Milliseconds after which trying again can help. */
   readonly retryAfterMs?: number | undefined;
   /** Facts a program may want: names, counts, outcomes. Never a value, a secret or a token. */
@@ -81,7 +76,7 @@ export class EphemeralError extends Error {
   constructor(code: ErrorCode, message: string, extras?: ErrorExtras) {
     super(message);
     this.code = code;
-    this.retryable = isRetryable(code);
+    this.retryable = extras?.retryable ?? (retryableCodes as readonly string[]).includes(code);
     if (extras?.retryAfterMs !== undefined) this.retryAfterMs = extras.retryAfterMs;
     if (extras?.details !== undefined) this.details = extras.details;
   }

@@ -2,7 +2,6 @@ import { describe, expect, test } from "bun:test";
 import { readEnvironment } from "../../src/client/environment.ts";
 import { json } from "../../src/client/json-codec.ts";
 import { type ClientOptions, clientSettings } from "../../src/client/options.ts";
-import { ownLabel, thisProcess } from "../../src/client/own-label.ts";
 import { EphemeralError } from "../../src/protocol/errors.ts";
 
 const nothing = {
@@ -10,9 +9,9 @@ const nothing = {
   url: undefined,
   token: undefined,
   secret: undefined,
-  label: ownLabel(thisProcess(), {}),
+  label: undefined,
   timeoutMs: undefined,
-  compression: undefined,
+  compression: false,
   compressionThreshold: undefined,
 };
 
@@ -88,7 +87,7 @@ describe("clientSettings()", () => {
       token: undefined,
       webSocket: undefined,
       secret: undefined,
-      label: ownLabel(thisProcess(), {}),
+      label: undefined,
       timeoutMs: 5000,
       defaultTtlMs: 1_800_000,
       compressionThreshold: Number.POSITIVE_INFINITY,

@@ -1,5 +1,5 @@
 import { expect, test } from "bun:test";
-import { ownLabel, thisProcess } from "../../src/client/own-label.ts";
+import { ownLabel } from "../../src/client/own-label.ts";
 
 const folder = "/home/ada/shop";
 
@@ -26,13 +26,13 @@ test.each<[string, string, string | undefined, Record<string, string>]>([
     { WDIO_WORKER_ID: "0-1" },
   ],
 ])("ownLabel() names %s", (_, script, label, variables) => {
-  expect(ownLabel({ script, folder, pid: 7 }, variables)).toBe(label);
+  expect(ownLabel(variables, { script, folder, pid: 7 })).toBe(label);
 });
 
 test("ownLabel() is undefined where there is no script", () => {
-  expect(ownLabel(undefined, { JEST_WORKER_ID: "1" })).toBeUndefined();
+  expect(ownLabel({ JEST_WORKER_ID: "1" }, null)).toBeUndefined();
 });
 
-test("thisProcess() knows this very file", () => {
-  expect(ownLabel(thisProcess(), {})).toMatch(/^test\/client\/own-label\.test\.ts \(pid \d+\)$/);
+test("ownLabel() knows this very file", () => {
+  expect(ownLabel({})).toMatch(/^test\/client\/own-label\.test\.ts \(pid \d+\)$/);
 });
