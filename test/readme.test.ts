@@ -4,7 +4,8 @@
  */
 import { describe, expect, setDefaultTimeout, test } from "bun:test";
 import { existsSync, mkdirSync, symlinkSync } from "node:fs";
-import { join } from "node:path";
+import { basename, join } from "node:path";
+import type { RunningBroker } from "../src/broker/broker.ts";
 import { EndOfRun } from "../src/broker/end-of-run.ts";
 import { commandNames } from "../src/cli/pages.ts";
 import { lineClient, temporaryDirectory, testBroker } from "./support/broker.ts";
@@ -18,24 +19,26 @@ const blocks = [...readme.matchAll(/```ts\n([\s\S]*?)```/g)].map(([, block = ""]
 /** What the blocks take from the reader's own code, and a count of how often it was called. */
 const readersCode = `
 let calls = 0;
-const login = async (account?: number) => { calls++; return "token-" + account; };
+const login = async (account: number) => { if (![0, 1, 2].includes(account)) throw new Error("no account"); calls++; };
 const authenticate = async () => { calls++; return "token"; };
-const buy = async (token: string, account: number) => {
-  if (token !== "token-undefined" || ![0, 1, 2].includes(account)) throw new Error("no token or no account");
-};
 const makeApiCall = async () => { calls++; };
 const loadExpensiveData = async () => { calls++; return { rows: 3 }; };
 `;
 
-async function runBlock(block: string, pipe: string): Promise<{ status: number; output: string }> {
+async function runBlock(
+  block: string,
+  { pipe, url = "", token = "" }: RunningBroker,
+): Promise<{ status: number; output: string }> {
   using directory = temporaryDirectory();
   mkdirSync(join(directory.path, "node_modules"));
   symlinkSync(root, join(directory.path, "node_modules/ephemerald"));
-  const imports = 'import { Client } from "ephemerald";\n';
+  // A block that imports something is as it is pasted; the others go on from the quick start.
+  const imports = block.includes("import {") ? "" : 'import { Client } from "ephemerald";\n';
   const opening = block.includes("new Client(") ? "" : "const client = new Client();\n";
-  const body = block.replace(imports, "");
+  const door = block.includes("new Client(url,") ? `const [url, token] = ["${url}", "${token}"];\n` : "";
   const script = join(directory.path, "block.ts");
-  await Bun.write(script, `${imports}${readersCode}${opening}${body}\nconsole.log("calls: " + calls);\n`);
+  const parts = [imports, readersCode, opening, door, block, '\nconsole.log("calls: " + calls);\n'];
+  await Bun.write(script, parts.join(""));
   const child = Bun.spawn([process.execPath, script], {
     env: { PATH: process.env.PATH ?? "", EPHEMERAL_PIPE: pipe },
     stdin: "ignore",
@@ -48,25 +51,23 @@ async function runBlock(block: string, pipe: string): Promise<{ status: number; 
 
 describe("README", () => {
   const promised = [
-    { name: "from a program", output: "calls: 0\n" },
-    { name: "an account for each worker", output: "calls: 1\n" },
-    { name: "one login for all", output: "calls: 1\n" },
-    { name: "at most five calls", output: "API call in seat 0\ncalls: 1\n" },
-    { name: "costly set-up", output: "calls: 1\n" },
-    { name: "turns", output: "as ada\ncalls: 3\n" },
+    { name: "turns", output: "as ada\ncalls: 4\n" },
+    { name: "once", output: "calls: 2\n" },
     { name: "work", output: "test cart.spec.ts\ntest login.spec.ts\ncalls: 0\n" },
-    { name: "set and get", output: "calls: 0\n" },
-    { name: "a watch", output: "set\ncalls: 0\n" },
+    { name: "a rate and a start", output: "calls: 0\n" },
+    { name: "values", output: "set\ncalls: 0\n" },
     { name: "channels", output: '{\n  text: "hello",\n}\ncalls: 0\n' },
     { name: "questions", output: "sum of 2\ncalls: 0\n" },
-    { name: "tidying up", output: "calls: 0\n" },
+    { name: "the end", output: "calls: 0\n" },
     { name: "a cut connection", output: "calls: 0\n" },
+    { name: "from a program", output: "calls: 0\n" },
+    { name: "a web door", output: "connecting\nconnected\ncalls: 0\nclosed\n" },
   ].map((promise, index) => ({ ...promise, block: blocks[index] ?? "" }));
 
   test.each(promised)("its code runs, and ends by itself: $name", async ({ output, block }) => {
     const endOfRun = new EndOfRun({ commandsMax: 1, keep: () => {} });
-    await using broker = await testBroker({}, { endOfRun });
-    expect(await runBlock(block, broker.pipe)).toEqual({ status: 0, output });
+    await using broker = await testBroker({ port: 0 }, { endOfRun });
+    expect(await runBlock(block, broker)).toEqual({ status: 0, output });
     using observer = await lineClient(broker.pipe);
     expect(await observer.ask({ action: "stats" })).toMatchObject({ ok: true, stats: { leases: 0, waits: 0 } });
   });
@@ -77,8 +78,8 @@ describe("README", () => {
 
   test("its table has every command, and no other", () => {
     const [, table = ""] = /## Commands\n([\s\S]*?)\n## /.exec(readme) ?? [];
-    const named = [...table.matchAll(/^\|(.*?)\|/gm)].flatMap(([, cell = ""]) =>
-      [...cell.matchAll(/`ephemeral ([\w-]+)/g)].map(([, name = ""]) => name),
+    const named = [...table.matchAll(/^\|.*?\|(.*?)\|/gm)].flatMap(([, cell = ""]) =>
+      [...cell.matchAll(/`([\w-]+)`/g)].map(([, name = ""]) => name),
     );
     expect(named.sort()).toEqual([...commandNames].sort());
   });
@@ -103,6 +104,14 @@ describe("README", () => {
     );
     expect(paths.length).toBeGreaterThan(8);
     expect(paths.filter((path) => !existsSync(join(root, path)))).toEqual([]);
+  });
+
+  test("every example is named", () => {
+    const programs = [...new Bun.Glob("{turns,sharing}/*.ts").scanSync(join(root, "examples"))].map((path) =>
+      basename(path),
+    );
+    expect(programs.length).toBeGreaterThan(8);
+    expect(programs.filter((name) => !readme.includes(`\`${name}\``))).toEqual([]);
   });
 
   test("its dependencies are those of the package", async () => {
