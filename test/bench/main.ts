@@ -3,6 +3,7 @@
 import { cpus } from "node:os";
 import { parseArgs } from "node:util";
 import type { Measure, Result } from "./measure.ts";
+import { connections } from "./measures/connections.ts";
 import { contention } from "./measures/contention.ts";
 import { fanOut } from "./measures/fan-out.ts";
 import { keys } from "./measures/keys.ts";
@@ -10,6 +11,7 @@ import { locks } from "./measures/locks.ts";
 import { executable, idle, startUp } from "./measures/program.ts";
 import { queues } from "./measures/queues.ts";
 import { roundTrips } from "./measures/round-trips.ts";
+import { stalledReaders } from "./measures/stalled.ts";
 import { formatNumber, table } from "./statistics.ts";
 
 const measures: readonly Measure[] = [
@@ -21,7 +23,9 @@ const measures: readonly Measure[] = [
   fanOut,
   startUp,
   idle,
+  connections,
   executable,
+  stalledReaders,
 ];
 
 const { values: flags } = parseArgs({

@@ -50,6 +50,16 @@ export async function withContestants<T>(
   }
 }
 
+/** Who of `wanted` can take part, and why the others cannot. */
+export function partake<T extends { readonly name: string; missing(): string | undefined }>(
+  wanted: readonly T[],
+): { readonly present: readonly T[]; readonly missing: readonly string[] } {
+  return {
+    present: wanted.filter((one) => one.missing() === undefined),
+    missing: wanted.flatMap((one) => (one.missing() === undefined ? [] : [`${one.name}: ${one.missing()}`])),
+  };
+}
+
 /** Figures of one kind, by contestant, over the rounds so far. */
 export class Rounds {
   readonly #values = new Map<string, number[]>();

@@ -10,12 +10,14 @@ import type { Gate } from "../gate.ts";
 import type { Closing, Socket } from "../socket.ts";
 import type { Wire } from "../wire.ts";
 import type { FailedAddresses } from "./failed-addresses.ts";
+import type { LastText } from "./last-text.ts";
 import type { Watched, Watchman } from "./watchman.ts";
 
 /** The same for all of a door. */
 export interface WebClientParts {
   readonly watchman: Watchman;
   readonly failed: FailedAddresses;
+  readonly lastText: LastText;
   readonly frameBytesMax: number;
 }
 
@@ -32,7 +34,6 @@ export type WebSocketOf = ServerWebSocket<WebClient>;
 const unsentBytesMax = 256 * 1024;
 const lineFeed = Buffer.from("\n");
 const normalClosure = 1000;
-const utf8 = new TextDecoder();
 
 export class WebClient implements Socket, Doorkeeper, Watched {
   readonly wire: Wire;
@@ -87,7 +88,9 @@ export class WebClient implements Socket, Doorkeeper, Watched {
     const socket = this.#socket;
     if (socket === undefined || socket.getBufferedAmount() > unsentBytesMax) return 0;
     const bytes = typeof data === "string" ? Buffer.byteLength(data) : data.length;
-    const status = this.#speaksText ? socket.sendText(withoutLastFeed(data)) : socket.sendBinary(Buffer.from(data));
+    const status = this.#speaksText
+      ? socket.sendText(this.#parts.lastText.of(data))
+      : socket.sendBinary(Buffer.from(data));
     return status === 0 ? 0 : bytes;
   }
 
@@ -128,9 +131,4 @@ export class WebClient implements Socket, Doorkeeper, Watched {
   terminate(): void {
     this.#socket?.terminate();
   }
-}
-
-/** Objects have an LF between them; the one behind the last is none of theirs. */
-function withoutLastFeed(data: string | Uint8Array): string {
-  return typeof data === "string" ? data.slice(0, -1) : utf8.decode(data.subarray(0, -1));
 }

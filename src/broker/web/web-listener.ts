@@ -16,6 +16,7 @@ import { Credentials } from "./credentials.ts";
 import { FailedAddresses } from "./failed-addresses.ts";
 import { dialledHost } from "./hosts.ts";
 import { HttpDoor } from "./http-door.ts";
+import { LastText } from "./last-text.ts";
 import { chooseSubprotocol, subprotocolNames } from "./subprotocols.ts";
 import { Visitors } from "./visitors.ts";
 import { Watchman } from "./watchman.ts";
@@ -69,7 +70,12 @@ class Door {
     this.#options = options;
     this.#credentials = new Credentials(web, secret);
     this.#watchman = new Watchman({ clock, limits });
-    this.#clientParts = { watchman: this.#watchman, failed, frameBytesMax: limits.frameBytesMax };
+    this.#clientParts = {
+      watchman: this.#watchman,
+      failed,
+      lastText: new LastText(),
+      frameBytesMax: limits.frameBytesMax,
+    };
     const { connections } = core;
     this.#http = new HttpDoor({ connections, limits, credentials: this.#credentials, failed, log });
     this.#server = this.#listen();

@@ -28,20 +28,28 @@ const notOnPath = (name: string): string | undefined =>
 const folder = join(import.meta.dir, "..");
 const servers = join(import.meta.dir, "servers");
 
-/** Ourselves; environment as a user's who has no other broker. */
-function environment(directory: string): Record<string, string | undefined> {
-  return { ...process.env, XDG_RUNTIME_DIR: directory, EPHEMERAL_PIPE: undefined, EPHEMERAL_SECRET: undefined };
-}
+const secret = "0123456789abcdef".repeat(4);
 
-export const pipe: FanOutContestant = {
-  name: "ephemeral, pipe",
-  dialect: "ephemeral",
+/** Ourselves, by one of the doors; environment as a user's who has no other broker. */
+const ourselves = (name: string, dialect: string, isWeb = dialect !== "ephemeral"): FanOutContestant => ({
+  name,
+  dialect,
   missing: notBuilt,
   start: async (directory) => {
-    const { line, ...server } = await startPrinting([program, "start"], environment(directory));
-    return { ...server, address: { path: line } };
+    const { line, ...server } = await startPrinting([program, "start", ...(isWeb ? ["--port", "0"] : [])], {
+      ...process.env,
+      ...{ XDG_RUNTIME_DIR: directory, EPHEMERAL_PIPE: undefined, EPHEMERAL_SECRET: undefined },
+      EPHEMERAL_TOKEN: secret,
+    });
+    const [path = "", url = ""] = line.split("\n");
+    return { ...server, address: isWeb ? { port: Number(new URL(url).port), secret } : { path } };
   },
-};
+});
+
+export const pipe = ourselves("ephemeral, pipe", "ephemeral");
+export const web = ourselves("ephemeral, WebSocket", "ephemeral-web");
+/** Who does not read is not closed but told what it missed. */
+export const webGap = ourselves("ephemeral, WebSocket, overflow gap", "ephemeral-web-gap");
 
 export const nats: FanOutContestant = {
   name: "NATS",
@@ -98,7 +106,7 @@ async function startListening(argv: readonly string[]): Promise<FanOutServer> {
   return { ...server, address: { port: Number(line) } };
 }
 
-/** Starts what prints one line when it can be dialled. */
+/** Starts what prints where it is when it can be dialled. */
 async function startPrinting(
   argv: readonly string[],
   env: Record<string, string | undefined>,

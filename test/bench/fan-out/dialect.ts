@@ -6,47 +6,64 @@
 /** In every message once, and nowhere else in what any server sends, the headers of WebSocket frames included. */
 export const mark = "|";
 
+/** What a connection says first. */
+export interface Greeting {
+  readonly secret: string;
+  /** What it reads; a writer reads nothing. */
+  readonly channels: readonly string[];
+}
+
 export interface Dialect {
-  /** What a reader says first, and a writer. */
-  greetReader(secret: string): string;
-  greetWriter(secret: string): string;
+  greet(greeting: Greeting): string;
   /** Publishes `text` to everybody. */
   publish(text: string): string;
   /** Of a WebSocket: all of this is said in its frames. */
   readonly upgradePath?: string;
   readonly protocol?: string;
+  /** What a reader is told in when messages for it were dropped. */
+  readonly lossMark?: string;
 }
 
-const hello = (token: string): string => `{"id":1,"action":"hello","protocol":1,"token":"${token}"}`;
+/** The one that everybody reads. */
+export const commonChannel = "bench";
+
+const subscribe = (channel: string, overflow = "close"): string =>
+  `{"action":"subscribe","channel":"${channel}","overflow":"${overflow}"}`;
+const lossMark = '"push":"gap"';
+
+const overWeb = (overflow: string): Dialect => ({
+  upgradePath: "/ws",
+  protocol: "ephemeral.v1.json",
+  lossMark,
+  greet: ({ secret, channels }) =>
+    [
+      `{"action":"hello","protocol":1,"token":"${secret}"}`,
+      ...channels.map((channel) => subscribe(channel, overflow)),
+    ].join("\n"),
+  publish: (text) => `{"action":"publish","channel":"${commonChannel}","data":"${text}"}`,
+});
 
 export const dialects: Readonly<Record<string, Dialect>> = {
   ephemeral: {
-    greetReader: () => `{"action":"subscribe","channel":"bench"}\n`,
-    greetWriter: () => "",
-    publish: (text) => `{"action":"publish","channel":"bench","data":"${text}"}\n`,
+    lossMark,
+    greet: ({ channels }) => channels.map((channel) => `${subscribe(channel)}\n`).join(""),
+    publish: (text) => `{"action":"publish","channel":"${commonChannel}","data":"${text}"}\n`,
   },
-  "ephemeral-web": {
-    upgradePath: "/ws",
-    protocol: "ephemeral.v1.json",
-    greetReader: (token) => `${hello(token)}\n{"id":2,"action":"subscribe","channel":"bench"}`,
-    greetWriter: hello,
-    publish: (text) => `{"action":"publish","channel":"bench","data":"${text}"}`,
-  },
+  "ephemeral-web": overWeb("close"),
+  "ephemeral-web-gap": overWeb("gap"),
   nats: {
-    greetReader: () => `CONNECT {"verbose":false}\r\nSUB bench 1\r\n`,
-    greetWriter: () => `CONNECT {"verbose":false}\r\n`,
-    publish: (text) => `PUB bench ${text.length}\r\n${text}\r\n`,
+    greet: ({ channels }) =>
+      `CONNECT {"verbose":false}\r\n${channels.map((channel, index) => `SUB ${channel} ${index + 1}\r\n`).join("")}`,
+    publish: (text) => `PUB ${commonChannel} ${text.length}\r\n${text}\r\n`,
   },
   redis: {
-    greetReader: () => "SUBSCRIBE bench\r\n",
-    greetWriter: () => "",
-    publish: (text) => `*3\r\n$7\r\nPUBLISH\r\n$5\r\nbench\r\n$${text.length}\r\n${text}\r\n`,
+    greet: ({ channels }) => (channels.length === 0 ? "" : `SUBSCRIBE ${channels.join(" ")}\r\n`),
+    publish: (text) => `*3\r\n$7\r\nPUBLISH\r\n$5\r\n${commonChannel}\r\n$${text.length}\r\n${text}\r\n`,
   },
-  plain: { upgradePath: "/", greetReader: () => "", greetWriter: () => "", publish: (text) => text },
+  plain: { upgradePath: "/", greet: () => "", publish: (text) => text },
   "socket.io": {
     upgradePath: "/socket.io/?EIO=4&transport=websocket",
-    greetReader: () => "40",
-    greetWriter: () => "40",
+    greet: () => "40",
     publish: (text) => `42["say","${text}"]`,
   },
 };

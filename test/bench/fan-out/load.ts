@@ -1,7 +1,7 @@
 /** Readers of one server and its one writer, in a process of their own, so that one clock tells how long a message took.
  *  `bun load.ts OPTIONS` with `FanOutLoad` as JSON; prints a `FanOutReport` as JSON. */
 import { quantile } from "../statistics.ts";
-import { dialects, mark } from "./dialect.ts";
+import { commonChannel, dialects, mark } from "./dialect.ts";
 import { type Address, Reader, timeDigits } from "./reader.ts";
 
 export interface FanOutLoad {
@@ -14,19 +14,30 @@ export interface FanOutLoad {
   readonly bytes: number;
   /** Deliveries a second; undefined for as many as there can be. */
   readonly rate?: number | undefined;
+  /** Further readers, who read nothing while it is measured. */
+  readonly stalled?: number;
 }
 
 export interface FanOutReport {
   readonly perSecond: number;
   readonly p50Ms: number;
   readonly p99Ms: number;
+  /** What became of the readers who read nothing: closed by the server, told that messages are missing, or neither. */
+  readonly stalled: {
+    readonly closed: number;
+    readonly told: number;
+    readonly whole: number;
+    readonly deceived: number;
+  };
 }
 
 /** Batches on their way at once, where nothing else bounds the rate. */
 const batchesOnTheWay = 4;
 /** One reader of so many looks at the times. */
 const timedReaders = 16;
-const stuckMs = 60_000;
+const stuckMs = 20_000;
+/** How long a reader that reads again may hear nothing before it has heard all there is. */
+const quietMs = 500;
 
 const load: FanOutLoad = JSON.parse(process.argv[2] ?? "");
 const dialect = dialects[load.dialect];
@@ -49,10 +60,17 @@ const sentAt = (atUs: number): void => {
 const readers = Array.from(
   { length: load.readers },
   (_, index) =>
-    new Reader({ dialect, address, isReader: true, received, ...(index % timedReaders === 0 ? { sentAt } : {}) }),
+    new Reader({
+      ...{ dialect, address, channels: [commonChannel], received },
+      ...(index % timedReaders === 0 ? { sentAt } : {}),
+    }),
 );
-for (const reader of readers) await reader.open();
-const writer = new Reader({ dialect, address, isReader: false, received: () => {} });
+const stalled = Array.from(
+  { length: load.stalled ?? 0 },
+  () => new Reader({ dialect, address, channels: [commonChannel], received: () => {} }),
+);
+for (const reader of [...readers, ...stalled]) await reader.open();
+const writer = new Reader({ dialect, address, channels: [], received: () => {} });
 await writer.open();
 
 const filler = "x".repeat(load.bytes - timeDigits - mark.length);
@@ -74,7 +92,10 @@ function reached(count: number): Promise<void> {
 }
 
 // Everybody is there once everybody has heard something.
-while (readers.some(({ count }) => count === 0)) {
+const openedMs = performance.now();
+const deaf = (): number => [...readers, ...stalled].filter(({ count }) => count === 0).length;
+while (deaf() > 0) {
+  if (performance.now() - openedMs > stuckMs) throw new Error(`${deaf()} readers of ${load.dialect} hear nothing`);
   writer.publish(batchOf(1));
   await Bun.sleep(20);
 }
@@ -86,8 +107,12 @@ for (let sent = 0; sent < warmUp; sent += load.batch) writer.publish(batchOf(loa
 await reached(warmUp * load.readers);
 
 deliveries = 0;
+if (stalled.length > 0) await Bun.sleep(quietMs);
+const heardBefore = stalled.map(({ count }) => count);
+for (const reader of stalled) reader.pause();
 process.stdout.write("ready\n");
-for await (const _line of console) break;
+const told = console[Symbol.asyncIterator]();
+await told.next();
 isMeasuring = true;
 const startedMs = performance.now();
 for (let sent = 0; sent < load.messages; sent += load.batch) {
@@ -101,10 +126,27 @@ for (let sent = 0; sent < load.messages; sent += load.batch) {
 await reached(load.messages * load.readers);
 const seconds = (performance.now() - startedMs) / 1000;
 latenciesMs.sort((a, b) => a - b);
-const report: FanOutReport = {
+
+/** Lets the stalled read again, and looks at what they can know. */
+async function wakeUp(): Promise<FanOutReport["stalled"]> {
+  for (const reader of stalled) reader.resume();
+  const heard = (): number => stalled.reduce((sum, { count }) => sum + count, 0);
+  for (let before = -1; before !== heard(); await Bun.sleep(quietMs)) before = heard();
+  const fates = { closed: 0, told: 0, whole: 0, deceived: 0 };
+  for (const [index, { isClosed, knowsOfLoss, count }] of stalled.entries()) {
+    const isWhole = count - (heardBefore[index] ?? 0) === load.messages;
+    fates[isClosed ? "closed" : knowsOfLoss ? "told" : isWhole ? "whole" : "deceived"]++;
+  }
+  return fates;
+}
+
+const report: Omit<FanOutReport, "stalled"> = {
   perSecond: (load.messages * load.readers) / seconds,
   p50Ms: quantile(latenciesMs, 0.5),
   p99Ms: quantile(latenciesMs, 0.99),
 };
-process.stdout.write(`${JSON.stringify(report)}\n`);
+// Its memory and CPU time are looked at before those who were stalled read again.
+process.stdout.write("done\n");
+await told.next();
+process.stdout.write(`${JSON.stringify({ ...report, stalled: await wakeUp() })}\n`);
 process.exit(0);

@@ -1,6 +1,7 @@
 /** One socket that reads what is fanned out: counts the marks, and reads the time behind each when it is asked to. */
 import type { Socket } from "bun";
 import { type Dialect, mark, upgradeRequest, webSocketFrame } from "./dialect.ts";
+import { FrameHeaders } from "./frame-headers.ts";
 
 export interface Address {
   /** A unix socket, or a port of this machine. */
@@ -13,8 +14,8 @@ export interface Address {
 export interface ReaderOptions {
   readonly dialect: Dialect;
   readonly address: Address;
-  /** Whether it reads; else it only writes. */
-  readonly isReader: boolean;
+  /** What it reads; with none it only writes. */
+  readonly channels: readonly string[];
   /** Told how many messages a read brought. */
   readonly received: (messages: number) => void;
   /** Told when each was sent, where somebody wants to know. */
@@ -24,6 +25,7 @@ export interface ReaderOptions {
 const markByte = mark.charCodeAt(0);
 /** Digits behind the mark. */
 export const timeDigits = 14;
+const headEnd = "\r\n\r\n";
 
 export class Reader {
   readonly #options: ReaderOptions;
@@ -32,7 +34,13 @@ export class Reader {
   /** Of a message that a read has cut. */
   #rest = Buffer.alloc(0);
   #unsent: Buffer[] = [];
+  readonly #upgraded = Promise.withResolvers<void>();
+  readonly #headers = new FrameHeaders();
+  #hasPaused = false;
   count = 0;
+  isClosed = false;
+  /** Whether it was told that messages for it were dropped. */
+  knowsOfLoss = false;
 
   constructor(options: ReaderOptions) {
     this.#options = options;
@@ -44,13 +52,29 @@ export class Reader {
     const handlers = {
       data: (_socket: Socket, chunk: Buffer) => this.#receive(chunk),
       drain: () => this.#flush(),
+      close: () => {
+        this.isClosed = true;
+      },
     };
     this.#socket =
       address.path === undefined
         ? await Bun.connect({ hostname: "127.0.0.1", port: address.port ?? 0, socket: handlers })
         : await Bun.connect({ unix: address.path, socket: handlers });
-    if (this.#isUpgraded) this.#greet();
-    else this.#socket.write(upgradeRequest(dialect, address.port ?? 0));
+    if (!this.#isUpgraded) {
+      this.#socket.write(upgradeRequest(dialect, address.port ?? 0));
+      await this.#upgraded.promise;
+    }
+    this.#greet();
+  }
+
+  /** Reads nothing until `resume`. */
+  pause(): void {
+    this.#hasPaused = true;
+    this.#socket?.pause();
+  }
+
+  resume(): void {
+    this.#socket?.resume();
   }
 
   publish(texts: readonly string[]): void {
@@ -58,9 +82,8 @@ export class Reader {
   }
 
   #greet(): void {
-    const { dialect, address, isReader } = this.#options;
-    const { secret = "" } = address;
-    const text = isReader ? dialect.greetReader(secret) : dialect.greetWriter(secret);
+    const { dialect, address, channels } = this.#options;
+    const text = dialect.greet({ secret: address.secret ?? "", channels });
     if (text !== "") this.#say([text]);
   }
 
@@ -80,14 +103,21 @@ export class Reader {
   }
 
   #receive(chunk: Buffer): void {
-    if (!this.#isUpgraded) {
-      if (!chunk.includes("\r\n\r\n")) throw new Error(`not upgraded: ${chunk}`);
-      this.#isUpgraded = true;
-      this.#greet();
+    if (this.#isUpgraded) {
+      this.#read(chunk);
       return;
     }
-    const { received, sentAt } = this.#options;
-    let messages = 0;
+    const end = chunk.indexOf(headEnd);
+    if (end === -1 || !chunk.includes(" 101 ")) throw new Error(`not upgraded: ${chunk}`);
+    this.#isUpgraded = true;
+    this.#upgraded.resolve();
+    this.#read(chunk.subarray(end + headEnd.length));
+  }
+
+  #read(chunk: Buffer): void {
+    const { dialect, received, sentAt } = this.#options;
+    if (this.#hasPaused && dialect.lossMark !== undefined) this.knowsOfLoss ||= chunk.includes(dialect.lossMark);
+    let messages = dialect.upgradePath === undefined ? 0 : -this.#headers.count(chunk, markByte);
     for (let at = chunk.indexOf(markByte); at !== -1; at = chunk.indexOf(markByte, at + 1)) messages++;
     this.count += messages;
     if (sentAt !== undefined) this.#readTimes(chunk, sentAt);
@@ -98,7 +128,9 @@ export class Reader {
     const bytes = this.#rest.length === 0 ? chunk : Buffer.concat([this.#rest, chunk]);
     let at = bytes.indexOf(markByte);
     while (at !== -1 && at + timeDigits < bytes.length) {
-      sentAt(Number(bytes.toString("latin1", at + 1, at + 1 + timeDigits)));
+      const atUs = Number(bytes.toString("latin1", at + 1, at + 1 + timeDigits));
+      // Not one that stands in a header.
+      if (!Number.isNaN(atUs)) sentAt(atUs);
       at = bytes.indexOf(markByte, at + 1);
     }
     this.#rest = at === -1 ? Buffer.alloc(0) : Buffer.from(bytes.subarray(at));

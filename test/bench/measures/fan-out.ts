@@ -2,22 +2,13 @@
 import { mkdtempSync, rmSync } from "node:fs";
 import { tmpdir } from "node:os";
 import { join } from "node:path";
-import {
-  type FanOutContestant,
-  type FanOutServer,
-  native,
-  nats,
-  pipe,
-  redis,
-  socketIo,
-  ws,
-} from "../fan-out/contestants.ts";
-import type { FanOutLoad, FanOutReport } from "../fan-out/load.ts";
-import { goal, type Measure, Rounds } from "../measure.ts";
-import { cpuMs } from "../process-figures.ts";
+import { type FanOutContestant, native, nats, pipe, redis, socketIo, web, ws } from "../fan-out/contestants.ts";
+import type { FanOutLoad } from "../fan-out/load.ts";
+import { runFanOut } from "../fan-out/run.ts";
+import { goal, type Measure, partake, Rounds } from "../measure.ts";
 import { formatNumber } from "../statistics.ts";
 
-const contestants: readonly FanOutContestant[] = [pipe, nats, redis, native, ws, socketIo];
+const contestants: readonly FanOutContestant[] = [pipe, web, nats, redis, native, ws, socketIo];
 const readers = 500;
 const messages = 2000;
 const shape = { readers, batch: 10, bytes: 128 };
@@ -31,10 +22,7 @@ export const fanOut: Measure = {
   run: async ({ rounds, progress }) => {
     const directory = mkdtempSync(join(tmpdir(), "eph-bench-"));
     const figures = { rate: new Rounds(), cpu: new Rounds(), p50: new Rounds(), p99: new Rounds() };
-    const missing = contestants.flatMap((one) =>
-      one.missing() === undefined ? [] : [`${one.name}: ${one.missing()}`],
-    );
-    const present = contestants.filter((one) => one.missing() === undefined);
+    const { present, missing } = partake(contestants);
     try {
       for (let round = 1; round <= rounds; round++) {
         for (const contestant of present) {
@@ -102,19 +90,4 @@ async function play(contestant: FanOutContestant, { directory, figures }: Play):
   } finally {
     await server.stop();
   }
-}
-
-async function runFanOut(load: FanOutLoad, server: FanOutServer): Promise<FanOutReport & { readonly cpuMs: number }> {
-  const argv = [process.execPath, join(import.meta.dir, "../fan-out/load.ts"), JSON.stringify(load)];
-  const child = Bun.spawn(argv, { stdio: ["pipe", "pipe", "inherit"] });
-  const output = child.stdout.getReader();
-  await output.read();
-  const cpuBeforeMs = cpuMs(server.pid);
-  child.stdin.write("go\n");
-  child.stdin.flush();
-  const { value } = await output.read();
-  const spentMs = cpuMs(server.pid) - cpuBeforeMs;
-  await child.exited;
-  const report = JSON.parse(new TextDecoder().decode(value)) as FanOutReport; // printed by load.ts
-  return { ...report, cpuMs: spentMs };
 }
