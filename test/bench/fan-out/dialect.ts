@@ -20,6 +20,8 @@ export interface Dialect {
   /** Of a WebSocket: all of this is said in its frames. */
   readonly upgradePath?: string;
   readonly protocol?: string;
+  /** What stands between several in one frame, where clients put what they say in one turn into one. */
+  readonly separator?: string;
   /** What a reader is told in when messages for it were dropped. */
   readonly lossMark?: string;
 }
@@ -34,6 +36,7 @@ const lossMark = '"push":"gap"';
 const overWeb = (overflow: string): Dialect => ({
   upgradePath: "/ws",
   protocol: "ephemeral.v1.json",
+  separator: "\n",
   lossMark,
   greet: ({ secret, channels }) =>
     [

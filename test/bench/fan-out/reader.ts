@@ -78,7 +78,9 @@ export class Reader {
   }
 
   publish(texts: readonly string[]): void {
-    this.#say(texts.map((text) => this.#options.dialect.publish(text)));
+    const { separator, publish } = this.#options.dialect;
+    const said = texts.map(publish);
+    this.#say(separator === undefined ? said : [said.join(separator)]);
   }
 
   #greet(): void {
