@@ -23,6 +23,8 @@ export interface Question {
 /** A question under the number it is answered by, and who was asked, once somebody is. */
 interface Asking extends Question {
   readonly number: number;
+  /** Whether somebody has to serve it as long as nobody was asked. */
+  readonly isUrgent: boolean;
   asked: { readonly responder: Session; readonly sinceAtMs: number } | undefined;
 }
 
@@ -50,6 +52,10 @@ export class Requests {
   readonly #byNumber = new Map<number, Asked>();
   /** Of each responder those it was asked, oldest first. */
   readonly #byResponder = new OwnerIndex<Asked>();
+  /** And how many bytes they have. */
+  readonly #askedBytes = new Map<string, number>();
+  /** A responder that has so many unanswered is asked no more: past its outbox it would be taken for a slow reader. */
+  readonly #askedBytesMax: number;
   #bytes = 0;
   /** The last one given out. */
   #number: number;
@@ -57,10 +63,12 @@ export class Requests {
   constructor({ waits, limits, pushes, nowMs }: RequestsOptions) {
     this.#waits = waits;
     this.#requestBytesMax = limits.requestBytesMax;
+    this.#askedBytesMax = limits.outboxBytesMax / 2;
     this.#pushes = pushes;
     this.#number = nowMs * numbersPerMs;
     this.responders = new Responders(limits, {
       isReachable: (session) => pushes.reaches(session),
+      hasRoom: (session) => this.#hasRoom(session),
       loadOf: (session) => this.#byResponder.count(session.id),
     });
     this.#queues = new WaitQueues({
@@ -82,11 +90,10 @@ export class Requests {
   ask(question: Question, waiting: Waiting): Promise<EncodedValue> {
     const nowMs = this.#waits.expiries.sweep();
     this.#requireRoom(question);
+    const isUrgent = waiting.waitMs === 0;
+    if (isUrgent && !this.responders.isReachable(question.method, question.to)) throw this.#noResponder(question);
     const responder = this.responders.choose(question.method, question.to);
-    if (responder === undefined && waiting.waitMs === 0) {
-      throw new EphemeralError("no_responder", `Cannot request ${this.#absence(question)}`);
-    }
-    const asking: Asking = { ...question, number: ++this.#number, asked: undefined };
+    const asking: Asking = { ...question, number: ++this.#number, isUrgent, asked: undefined };
     const patient = { ...waiting, waitMs: waiting.waitMs || -1 };
     const wait = this.#queues.enqueue({ name: question.method, request: asking, waiting: patient, nowMs });
     this.#byNumber.set(asking.number, wait);
@@ -111,14 +118,16 @@ export class Requests {
 
   /** `responder` serves one method more: whoever waits for that asks it, in the order they came. */
   served(responder: Session, method: string): void {
-    if (!this.#pushes.reaches(responder) || !this.responders.isServed(method, responder.id)) return;
     this.#waits.expiries.sweep();
-    let next = this.#queues.first(method);
-    while (next !== undefined) {
-      const wait = next;
-      const { asked, to } = wait.request;
-      next = wait.next;
-      if (asked === undefined && (to === undefined || to === responder.id)) this.#hand(wait, responder);
+    this.#handOn(responder, method);
+  }
+
+  /** `responder` serves `method` no more. Who was to ask it and has not is told, unless there are others. */
+  stopped(responder: Session, method: string): void {
+    this.responders.stop(responder, method);
+    for (const wait of this.#unasked(method)) {
+      const { isUrgent, to } = wait.request;
+      if (isUrgent && !this.responders.isServed(method, to)) wait.fail(this.#noResponder(wait.request));
     }
   }
 
@@ -132,7 +141,7 @@ export class Requests {
 
   /** Whoever waits for an answer of `responder` is told that none will come. */
   sessionEnded(responder: Session): void {
-    this.responders.end(responder);
+    for (const method of this.responders.methodsOf(responder)) this.stopped(responder, method);
     for (const wait of this.#byResponder.of(responder.id)) {
       const text = `${nameOf(responder)} ended before it answered; what it did is unknown`;
       const details = { outcome: "unknown", session: responder.id };
@@ -149,9 +158,34 @@ export class Requests {
     return wait?.request.asked?.responder === responder ? wait : undefined;
   }
 
+  #hasRoom({ id }: Session): boolean {
+    return (this.#askedBytes.get(id) ?? 0) < this.#askedBytesMax;
+  }
+
+  /** Those nobody was asked yet, in the order they came. */
+  *#unasked(method: string): Iterable<Asked> {
+    let next = this.#queues.first(method);
+    while (next !== undefined) {
+      const wait = next;
+      next = wait.next;
+      if (wait.request.asked === undefined) yield wait;
+    }
+  }
+
+  /** Asks `responder` what nobody could be asked, as far as it has room. */
+  #handOn(responder: Session, method: string): void {
+    if (!this.#pushes.reaches(responder) || !this.responders.isServed(method, responder.id)) return;
+    for (const wait of this.#unasked(method)) {
+      if (!this.#hasRoom(responder)) return;
+      const { to } = wait.request;
+      if (to === undefined || to === responder.id) this.#hand(wait, responder);
+    }
+  }
+
   #hand(wait: Asked, responder: Session): void {
     wait.request.asked = { responder, sinceAtMs: this.#waits.expiries.sweptAtMs };
     this.#byResponder.add(responder.id, wait);
+    this.#askedBytes.set(responder.id, (this.#askedBytes.get(responder.id) ?? 0) + wait.request.data.length);
     this.#push(wait, responder);
   }
 
@@ -170,7 +204,18 @@ export class Requests {
     const { number, data, asked } = wait.request;
     this.#byNumber.delete(number);
     this.#bytes -= data.length;
-    if (asked !== undefined) this.#byResponder.delete(asked.responder.id, wait);
+    if (asked !== undefined) this.#answeredBy(asked.responder, wait);
+  }
+
+  /** Or nobody waits for its answer any more. */
+  #answeredBy(responder: Session, wait: Asked): void {
+    const hadRoom = this.#hasRoom(responder);
+    this.#byResponder.delete(responder.id, wait);
+    const bytes = (this.#askedBytes.get(responder.id) ?? 0) - wait.request.data.length;
+    if (bytes > 0) this.#askedBytes.set(responder.id, bytes);
+    else this.#askedBytes.delete(responder.id);
+    if (hadRoom) return;
+    for (const method of this.responders.methodsOf(responder)) this.#handOn(responder, method);
   }
 
   #requireRoom({ method, data }: Question): void {
@@ -190,8 +235,14 @@ export class Requests {
     return new EphemeralError("timeout", `Timed out after ${waitMs} ms: ${text}`, { details });
   }
 
+  #noResponder(question: Question): EphemeralError {
+    return new EphemeralError("no_responder", `Cannot request ${this.#absence(question)}`);
+  }
+
   /** `"sum": nobody serves it` */
   #absence({ method, to }: Question): string {
+    if (this.responders.isReachable(method, to))
+      return `${JSON.stringify(method)}: whoever serves it is busy with others`;
     const isServed = this.responders.isServed(method, to);
     const missing = to === undefined ? "nobody serves it" : `session ${to} does not serve it`;
     const lingering = to === undefined ? "nobody who serves it is connected" : `session ${to} is not connected`;

@@ -9,6 +9,8 @@ import type { Session } from "./session.ts";
 /** What the choice goes by. */
 export interface Choice {
   readonly isReachable: (session: Session) => boolean;
+  /** Whether it may be asked more before it has answered some. */
+  readonly hasRoom: (session: Session) => boolean;
   /** How many requests it has not answered. */
   readonly loadOf: (session: Session) => number;
 }
@@ -56,24 +58,27 @@ export class Responders {
     if (sessions?.delete(session) && sessions.size === 0) this.#byMethod.delete(method);
   }
 
-  end(session: Session): void {
-    for (const method of this.methodsOf(session)) this.stop(session, method);
-  }
-
   /** Whether anybody serves `method`, with a connection or without; `to`, where only that session counts. */
   isServed(method: string, to: string | undefined): boolean {
     const sessions = this.#byMethod.get(method) ?? [];
     return [...sessions].some(({ id }) => to === undefined || to === id);
   }
 
-  /** The one to ask now: with a connection, with the fewest unanswered requests, and of those the one that was asked of this
+  /** Whether one of them has a connection, and so will have room for a request sooner or later. */
+  isReachable(method: string, to: string | undefined): boolean {
+    const sessions = this.#byMethod.get(method) ?? [];
+    return [...sessions].some((session) => (to ?? session.id) === session.id && this.#choice.isReachable(session));
+  }
+
+  /** The one to ask now: with a connection, with room, with the fewest unanswered requests, and of those the one that was asked of this
    *  method the longest time ago. `to`: that session or none. Costs a look at each that is busy. */
   choose(method: string, to: string | undefined): Session | undefined {
     const sessions = this.#byMethod.get(method);
     let chosen: Session | undefined;
     let fewest = Number.POSITIVE_INFINITY;
     for (const session of sessions ?? []) {
-      if ((to !== undefined && to !== session.id) || !this.#choice.isReachable(session)) continue;
+      if ((to ?? session.id) !== session.id || !this.#choice.isReachable(session)) continue;
+      if (!this.#choice.hasRoom(session)) continue;
       const load = this.#choice.loadOf(session);
       if (load >= fewest) continue;
       [chosen, fewest] = [session, load];

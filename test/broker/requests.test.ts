@@ -258,37 +258,64 @@ describe("requests", () => {
 });
 
 describe("a slow reader", () => {
-  test.each([
-    ["requests", (id: number, _to: string) => request(id, { data: "x".repeat(60_000) })],
-    [
-      "events",
-      (id: number, session: string) => ({ id, action: "send", to: { session }, event: "e", data: "x".repeat(60_000) }),
-    ],
-  ])("of %s loses its connection, and the others go on", async (_what, commandTo) => {
-    await using broker = await testBroker({
-      limits: {
-        frameBytesMax: 80_000,
-        valueBytesMax: 70_000,
-        historyBytesMax: 10_000,
-        outboxBytesMax: 200_000,
-        stallMs: 100,
-      },
-    });
+  const limits = {
+    frameBytesMax: 80_000,
+    valueBytesMax: 70_000,
+    historyBytesMax: 10_000,
+    outboxBytesMax: 200_000,
+    stallMs: 100,
+  };
+  const data = "x".repeat(60_000);
+
+  test("of events loses its connection, and the others go on", async () => {
+    await using broker = await testBroker({ limits });
     using asker = await lineClient(broker.pipe);
     using slow = await rawClient(broker.pipe);
     slow.write(`${JSON.stringify({ action: "hello", protocol: 1 })}\n`);
     const { session } = (await slow.next()) as { session: Greeted };
-    slow.write(`${JSON.stringify({ action: "serve", method: "m" })}\n`);
-    await slow.next();
     slow.pause();
-    for (let id = 1; id <= 30; id++) asker.say(commandTo(id, session.id));
+    const to = { session: session.id };
+    for (let id = 1; id <= 30; id++) asker.say({ id, action: "send", to, event: "e", data });
     const answers = await replies(asker, 30);
-    // Told so where it was asked, or not counted any more.
-    const last = answers.at(-1);
-    expect(last?.error === "responder_failed" || last?.error === "no_responder" || last?.receivers === 0).toBe(true);
+    expect(answers.at(-1)).toMatchObject({ receivers: 0 });
     slow.resume();
     await slow.closed;
     expect(await asker.ask({ id: 1, action: "ping" })).toMatchObject({ ok: true });
+  });
+
+  test("of requests is asked as much as it may have at once, and the rest in its order as it answers", async () => {
+    await using broker = await testBroker({ limits });
+    using asker = await lineClient(broker.pipe);
+    using slow = await responder(broker.pipe);
+    // Large ones were pushed all at once, and cost a responder that was busy reading them its connection.
+    await said(asker, ...Array.from({ length: 30 }, (_, index) => request(index + 1, { data })));
+    const pushes = [await slow.next(), await slow.next()];
+    expect(await slow.ask({ action: "ping" })).toMatchObject({ ok: true });
+    for (let id = 1; id <= 30; id++) {
+      slow.say({ id, action: "respond", request: pushes[id - 1]?.request, data: id });
+      const told = await replies(slow, id <= 28 ? 2 : 1);
+      pushes.push(...told.filter(({ push }) => push === "request"));
+      expect(await asker.next()).toEqual({ id, ok: true, data: id });
+    }
+  });
+
+  test("of requests that stops serving has those that it was not asked yet refused", async () => {
+    await using broker = await testBroker({ limits });
+    using asker = await lineClient(broker.pipe);
+    using busy = await responder(broker.pipe);
+    await said(asker, ...[1, 2, 3].map((id) => request(id, { data })));
+    await busy.ask({ action: "ping" });
+    busy.say({ action: "serve", method: "m", stop: true });
+    expect(await asker.next()).toMatchObject({
+      id: 3,
+      error: "no_responder",
+      message: expect.stringContaining("nobody serves it"),
+    });
+    busy[Symbol.dispose]();
+    expect((await replies(asker, 2)).map(({ id, error }) => [id, error])).toEqual([
+      [1, "responder_failed"],
+      [2, "responder_failed"],
+    ]);
   });
 });
 

@@ -29,7 +29,7 @@ export function requestRows({ config, sessions, pushes, requests }: RequestsPart
     serve: {
       ...row,
       handle: ({ method, stop }, { session }) => {
-        if (stop === true) requests.responders.stop(session, method);
+        if (stop === true) requests.stopped(session, method);
         else {
           requests.responders.start(session, method);
           // Behind the reply, so that a responder is asked nothing before it knows that it serves.
