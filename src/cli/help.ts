@@ -34,9 +34,12 @@ function hintFor(name: string): string {
 }
 
 function globalHelp(pages: readonly Page[], paint: Paint): string {
+  // One width for all groups: their summaries begin in one column.
+  const width = Math.max(...commandNames.map((name) => name.length));
   const sections = groups.map((group) => {
-    const rows = pages.filter((page) => page.group === group).map(({ name, summary }) => [`  ${name}`, summary]);
-    return section(group, table(rows, { paint }), paint);
+    const members = pages.filter((page) => page.group === group);
+    const lines = members.map(({ name, summary }) => `  ${name.padEnd(width)}  ${summary}\n`);
+    return section(group, lines.join(""), paint);
   });
   return [
     "ephemeral: a broker that lives exactly as long as a run\n",
@@ -47,13 +50,13 @@ function globalHelp(pages: readonly Page[], paint: Paint): string {
       table(
         [
           ["  ephemeral start -- bun test --parallel", "run the workers with a broker"],
-          ["  ephemeral get server-url --wait 30s", "in one of them: wait for what another sets"],
+          ["  ephemeral get server-url --wait 30s", "in one: wait for what another sets"],
         ],
         { paint },
       ),
       paint,
     ),
-    "All about one command: ephemeral help COMMAND\n",
+    "All about a command: ephemeral help COMMAND. It does not work? ephemeral doctor\n",
   ].join("\n");
 }
 

@@ -6,7 +6,7 @@ import type { Scan } from "./arguments.ts";
 import { type Arguments, type Definitions, operandsOf } from "./definitions.ts";
 
 /** The headings of the global help, in its order. */
-export const groups = ["Run", "Values", "Turns", "Leases", "Work", "Messages", "Broker", "Program"] as const;
+export const groups = ["Run", "Values", "Turns", "Work", "Messages", "Who has what", "Broker", "Program"] as const;
 export type Group = (typeof groups)[number];
 
 export interface Example {

@@ -17,6 +17,11 @@ const pages = await Promise.all(
   }),
 );
 
+test("the help of all commands fits a terminal of 80 columns", async () => {
+  const lines = (await helpFor(undefined)).split("\n");
+  expect(lines.filter((line) => Bun.stringWidth(line) > 80)).toEqual([]);
+});
+
 describe.each(both.map((program) => [program.name, program] as const))("ephemeral (%s)", (_name, program) => {
   const stdout = async (...args: string[]): Promise<string> => {
     const { status, stdout, stderr } = await invoke(program, { args });
@@ -32,67 +37,67 @@ Usage
   ephemeral COMMAND [flags] [operands]
 
 Run
-  start   Run a command with a broker of its own
-  stop    End a broker, and the command it runs first
-  on-end  Have a command run when the run ends, however it ends
+  start        Run a command with a broker of its own
+  stop         End a broker, and the command it runs first
+  on-end       Have a command run when the run ends, however it ends
 
 Values
-  get    Print the value of a key
-  set    Store a value under a key
-  touch  Give a key a new time to live, from now on
-  incr   Add to the number under a key, and print the sum
-  del    Delete a key
-  list   List keys, their versions and when they end
-  watch  Print what becomes of keys, until Ctrl-C
+  get          Print the value of a key
+  set          Store a value under a key
+  touch        Give a key a new time to live, from now on
+  incr         Add to the number under a key, and print the sum
+  del          Delete a key
+  list         List keys, their versions and when they end
+  watch        Print what becomes of keys, until Ctrl-C
 
 Turns
-  lock     Run a command while nobody else has the lock
-  sem      Run a command while fewer than so many others do
-  take     Run a command with an item of a pool that nobody else has
-  once     Run a command once for all who ask; its output and status are everyone's
-  pool     Define the items of a pool, show who has them, take broken ones out
-  why      Say in one line who holds something, since when, and who waits for it
-  holders  Show everything that is held, by whom, since when, and how many wait for it
-
-Leases
-  lease    Take the lowest free number of a key, or renew the one held
-  release  Give a worker's lease back
+  lock         Run a command while nobody else has the lock
+  sem          Run a command while fewer than so many others do
+  take         Run a command with an item of a pool that nobody else has
+  once         Run a command once for all who ask, who share output and status
+  pool         Define a pool's items, show who has them, take broken ones out
+  lease        Take the lowest free number of a key, or renew the one held
+  release      Give a worker's lease back
 
 Work
-  queue    Share jobs between processes: each is done once, by whoever is free
-  limit    Run a command when a rate that all share allows it
-  barrier  Run a command once so many have come
+  queue        Share jobs: each is done once, by whoever is free
+  limit        Run a command when a rate that all share allows it
+  barrier      Run a command once so many have come
 
 Messages
-  pub       Publish a message in a channel, or each line of standard input
-  sub       Print what is published in channels, until Ctrl-C
-  presence  Show who is a member of a channel
-  channels  Show the channels there are, who listens and what they keep
-  request   Ask whoever serves a method, and print the answer
-  serve     Answer requests of a method with a command, until Ctrl-C
-  send      Say something to one session
+  pub          Publish a message in a channel, or each line of standard input
+  sub          Print what is published in channels, until Ctrl-C
+  presence     Show who is a member of a channel
+  channels     Show the channels there are, who listens and what they keep
+  request      Ask whoever serves a method, and print the answer
+  serve        Answer requests of a method with a command, until Ctrl-C
+  send         Say something to one session
+
+Who has what
+  why          Say in one line who has something, since when, and who waits
+  holders      Show all that is held, by whom, since when, and how many wait
+  ls           Show which brokers of yours are running
+  ps           Show who is connected, what each holds and what each waits for
+  kick         Close a session's connection and free all it holds
 
 Broker
-  ls       Show which brokers of yours are running
-  ps       Show who is connected, what each holds and what each waits for
-  kick     Close a session's connection and free all it holds
-  ping     Ask whether the broker answers, and how fast
-  stats    Show the broker's counts
-  health   Show whether the broker is well
-  metrics  Print the broker's metrics as Prometheus reads them
-  limits   Show every bound: its value, what sets it and what going past it leads to
+  ping         Ask whether the broker answers, and how fast
+  stats        Show the broker's counts
+  health       Show whether the broker is well
+  metrics      Print the broker's metrics as Prometheus reads them
+  limits       Show every bound: its value, what sets it and what is past it
 
 Program
-  doctor       Look for what keeps brokers and clients from working, and say what to do
+  doctor       Look for what does not work here, and say what to do
   completions  Print the script that completes our commands in a shell
   help         Show what a command does and takes
   version      Print the version
 
 Examples
   ephemeral start -- bun test --parallel  run the workers with a broker
-  ephemeral get server-url --wait 30s     in one of them: wait for what another sets
+  ephemeral get server-url --wait 30s     in one: wait for what another sets
 
-All about one command: ephemeral help COMMAND
+All about a command: ephemeral help COMMAND. It does not work? ephemeral doctor
 `);
   });
 

@@ -26,7 +26,7 @@ interface ListedBroker {
 
 export const lsPage = definePage({
   name: "ls",
-  group: "Broker",
+  group: "Who has what",
   summary: "Show which brokers of yours are running",
   notes: [
     "A broker that was started without --name has one by chance. Directories of brokers that were killed are removed on the way. With --json: brokers, each with name, pipe, pid, sinceAtMs, connections and command.",

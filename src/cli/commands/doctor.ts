@@ -11,7 +11,7 @@ import { type Flags, processEnvironment } from "../settings.ts";
 export const doctorPage = definePage({
   name: "doctor",
   group: "Program",
-  summary: "Look for what keeps brokers and clients from working, and say what to do",
+  summary: "Look for what does not work here, and say what to do",
   notes: [
     "Looks at the broker that --pipe, --name or EPHEMERAL_PIPE names, at the web door that EPHEMERAL_URL names, at the folder brokers are in, at secrets, variables, versions and limits of the system. Changes nothing, and shows no secret.",
     "With --json: healthy, and findings, each with topic, level (ok, warn or fail), text and advice.",

@@ -12,8 +12,8 @@ import { whoInWords } from "../who.ts";
 
 export const whyPage = definePage({
   name: "why",
-  group: "Turns",
-  summary: "Say in one line who holds something, since when, and who waits for it",
+  group: "Who has what",
+  summary: "Say in one line who has something, since when, and who waits",
   notes: [
     "Whatever goes by that name: a lock, a pool, seats, a lease, a once or a key. With --json: all of it, holders and waiters with their sessions, labels and instants.",
   ],
@@ -35,8 +35,8 @@ export const whyPage = definePage({
 
 export const holdersPage = definePage({
   name: "holders",
-  group: "Turns",
-  summary: "Show everything that is held, by whom, since when, and how many wait for it",
+  group: "Who has what",
+  summary: "Show all that is held, by whom, since when, and how many wait",
   notes: [
     "With --watch it is shown anew whenever it changes, until Ctrl-C; it is looked at once a second. With --json: holders, a document a line with --watch.",
   ],

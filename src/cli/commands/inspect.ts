@@ -11,7 +11,7 @@ import { formatBytes, formatDuration } from "../units.ts";
 
 export const psPage = definePage({
   name: "ps",
-  group: "Broker",
+  group: "Who has what",
   summary: "Show who is connected, what each holds and what each waits for",
   notes: ["With --json: sessions."],
   examples: [

@@ -9,7 +9,7 @@ import { choiceFlag, countFlag, durationFlag, waitFlag } from "../settings.ts";
 
 export const leasePage = definePage({
   name: "lease",
-  group: "Leases",
+  group: "Turns",
   summary: "Take the lowest free number of a key, or renew the one held",
   notes: [
     "Prints the number, from 0. With --json: value, fence and expiresAtMs.",
@@ -46,7 +46,7 @@ export const leasePage = definePage({
 
 export const releasePage = definePage({
   name: "release",
-  group: "Leases",
+  group: "Turns",
   summary: "Give a worker's lease back",
   notes: ["Prints nothing; with --json: released."],
   examples: [

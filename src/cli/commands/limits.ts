@@ -12,7 +12,7 @@ import { readLimits } from "../start-settings.ts";
 export const limitsPage = definePage({
   name: "limits",
   group: "Broker",
-  summary: "Show every bound: its value, what sets it and what going past it leads to",
+  summary: "Show every bound: its value, what sets it and what is past it",
   notes: [
     "Of the broker that --pipe, --name or EPHEMERAL_PIPE names; without any, those a broker started here would have. With --json: source, which is broker or settings, and limits: name, value, default, flag, environment, error, closeCode.",
   ],

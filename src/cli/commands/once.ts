@@ -17,7 +17,7 @@ import { turnFlags, turnSettings, turnVariables } from "../turn-flags.ts";
 export const oncePage = definePage({
   name: "once",
   group: "Turns",
-  summary: "Run a command once for all who ask; its output and status are everyone's",
+  summary: "Run a command once for all who ask, who share output and status",
   wrapsCommand: true,
   notes: [
     "One of them runs the command, the others wait; its standard output is printed by all, once it has ended. The output is kept as the key's value: until its time to live is over nobody runs the command again, and ephemeral get prints it.",

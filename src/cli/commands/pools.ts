@@ -37,7 +37,7 @@ type Given = Arguments<typeof definitions>;
 export const poolPage = definePage({
   name: "pool",
   group: "Turns",
-  summary: "Define the items of a pool, show who has them, take broken ones out",
+  summary: "Define a pool's items, show who has them, take broken ones out",
   notes: [
     "define makes the pool of these items, or changes the one there is: items that stay keep their holders, and the same definition again changes nothing. add brings back an item that was quarantined, when it has the same value. remove without items removes the pool. What is held is removed or quarantined when it is released.",
     'An item is a word; in JSON any value, or {"value":…,"tags":[…]}.',

@@ -70,7 +70,7 @@ interface Action {
 export const queuePage = definePage({
   name: "queue",
   group: "Work",
-  summary: "Share jobs between processes: each is done once, by whoever is free",
+  summary: "Share jobs: each is done once, by whoever is free",
   notes: [
     "push adds jobs and prints how many are new: in a run an id counts once, also when its job is done or dead, and a text is its own id. take prints a job, its fence and its data with tabs between them; it is ours until it is acked, given back with nack, or its time is over. After 3 attempts (--job-attempts-max of ephemeral start) a job is dead, and info shows why; it stays dead, so push it under another id to have it tried again.",
     "run takes jobs until the queue is closed and all are done, or --wait is over, and runs the command for each: {} in its words is the job's data, as it is when it is text and else as JSON. A command's exit status 0 acks its job, any other gives it back as failed. Ours is 0 when all jobs of the queue are done, 1 when some are dead, 126 or 127 when there is no such command, and then nothing was taken. Any number of processes may run the same queue. Commands have no stdin; their output is not touched. Ctrl-C and SIGTERM end the commands and give their jobs back unharmed; when this process is killed the commands are, too, and their jobs go to others.",

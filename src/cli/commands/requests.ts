@@ -118,7 +118,7 @@ export const sendPage = definePage({
 
 export const kickPage = definePage({
   name: "kick",
-  group: "Broker",
+  group: "Who has what",
   summary: "Close a session's connection and free all it holds",
   notes: ["Its client does not come back by itself. Prints nothing; with --json: kicked."],
   examples: [{ line: "ephemeral kick s12", does: "a worker hangs: let the others have what it holds" }],
