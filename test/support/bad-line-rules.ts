@@ -5,6 +5,7 @@
 import type { Overflow } from "../../src/protocol/pushes.ts";
 import type { Direction, Fault } from "./fault-proxy.ts";
 import type { Random } from "./random.ts";
+import { isThorough } from "./thorough.ts";
 
 /** What one run of channels over a bad line is like. */
 export interface Rule {
@@ -140,8 +141,9 @@ const lineRules: readonly Rule[] = [
 ];
 
 const tight = { losesNothing: false, isTight: true };
+/** So long that the kernel has no room any more; of TCP it has megabytes. */
 const stalled = (chance: Chance): readonly Fault[] => [
-  { kind: "stall", direction: "down", afterBytes: chance.place, forMs: 300 },
+  { kind: "stall", direction: "down", afterBytes: chance.place, forMs: isThorough ? 1000 : 300 },
 ];
 const processRules: readonly Rule[] = [
   { name: "a broker that stands still at times", faults: () => [], stops: 20 },
