@@ -10,6 +10,7 @@ import { temporaryDirectory, testBroker } from "../support/broker.ts";
 import { type InvocationOptions, invoke } from "../support/invocation.ts";
 import { until } from "../support/processes.ts";
 import { binaryProgram } from "../support/programs.ts";
+import { isThorough } from "../support/thorough.ts";
 import { type SeenEnding, Trial } from "../support/trial.ts";
 
 setDefaultTimeout(30_000);
@@ -229,7 +230,7 @@ describe("ephemeral lock", () => {
     expect(one.stdout).toContain("got b");
   });
 
-  test("after 5 seconds one line on stderr says for whom it waits", async () => {
+  test.if(isThorough)("after 5 seconds one line on stderr says for whom it waits", async () => {
     await using turns = await Turns.open();
     using checkout = new Client(pipeOf(turns), { label: "playwright:3 checkout.spec.ts" });
     const held = await checkout.lock("database");

@@ -10,9 +10,10 @@ import { EphemeralError } from "../../src/protocol/errors.ts";
 import { defaultLimits } from "../../src/protocol/limits.ts";
 import { ManualClock } from "../support/manual-clock.ts";
 import { NaiveChannels } from "../support/naive-channels.ts";
+import { isThorough } from "../support/thorough.ts";
 
 const stepsPerProgram = 150;
-const steps = Number(process.env.EPHEMERAL_TEST_STEPS ?? 12_000);
+const steps = Number(process.env.EPHEMERAL_TEST_STEPS ?? (isThorough ? 12_000 : 6000));
 const seed = Number(process.env.EPHEMERAL_TEST_SEED ?? Date.now() % 2 ** 31);
 /** Small, so that all of them are reached again and again. */
 const limits = {

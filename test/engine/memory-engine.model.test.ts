@@ -11,10 +11,11 @@ import { defaultLimits } from "../../src/protocol/limits.ts";
 import { ManualClock } from "../support/manual-clock.ts";
 import { NaiveEngine } from "../support/naive-engine.ts";
 import type { Outcome } from "../support/naive-state.ts";
+import { isThorough } from "../support/thorough.ts";
 import { answerOf, cancelled } from "./contract/actor.ts";
 
 const stepsPerProgram = 250;
-const steps = Number(process.env.EPHEMERAL_TEST_STEPS ?? 30_000);
+const steps = Number(process.env.EPHEMERAL_TEST_STEPS ?? (isThorough ? 30_000 : 10_000));
 const seed = Number(process.env.EPHEMERAL_TEST_SEED ?? Date.now() % 2 ** 31);
 /** Small, so that programs run into them. */
 const limits = {

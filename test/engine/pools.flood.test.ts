@@ -10,10 +10,11 @@ import { defaultLimits } from "../../src/protocol/limits.ts";
 import type { PoolMode, PoolWant } from "../../src/protocol/pools.ts";
 import { ManualClock } from "../support/manual-clock.ts";
 import { announceSeed, Random } from "../support/random.ts";
+import { isThorough } from "../support/thorough.ts";
 import { cancelled } from "./contract/actor.ts";
 import { definition } from "./contract/pool-actor.ts";
 
-const acquisitions = Number(process.env.EPHEMERAL_TEST_STEPS ?? 100_000);
+const acquisitions = Number(process.env.EPHEMERAL_TEST_STEPS ?? (isThorough ? 100_000 : 25_000));
 const accounts = ["ann a", "ben a", "cat b", "dan b", "eve a b", "fay"];
 const sizes = { seats: 3, db: 1, x: 1, y: 1 };
 

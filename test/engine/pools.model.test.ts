@@ -11,11 +11,12 @@ import { defaultLimits } from "../../src/protocol/limits.ts";
 import type { PoolWant } from "../../src/protocol/pools.ts";
 import { ManualClock } from "../support/manual-clock.ts";
 import { NaivePools, type Outcome, slotsOf } from "../support/naive-pools.ts";
+import { isThorough } from "../support/thorough.ts";
 import { answerOf, cancelled } from "./contract/actor.ts";
 import { definition, type GrantAnswer } from "./contract/pool-actor.ts";
 
 const stepsPerProgram = 200;
-const steps = Number(process.env.EPHEMERAL_TEST_STEPS ?? 15_000);
+const steps = Number(process.env.EPHEMERAL_TEST_STEPS ?? (isThorough ? 15_000 : 5000));
 const seed = Number(process.env.EPHEMERAL_TEST_SEED ?? Date.now() % 2 ** 31);
 /** Small, so that programs run into them. */
 const limits = {

@@ -11,11 +11,12 @@ import { MemoryEngine } from "../../src/engine/memory/memory-engine.ts";
 import { defaultLimits } from "../../src/protocol/limits.ts";
 import { ManualClock } from "../support/manual-clock.ts";
 import { type NaiveJob, type NaiveOutcome, NaiveQueues } from "../support/naive-queues.ts";
+import { isThorough } from "../support/thorough.ts";
 import { answerOf, cancelled } from "./contract/actor.ts";
 import type { JobAnswer } from "./contract/sharing-actor.ts";
 
 const stepsPerProgram = 150;
-const steps = Number(process.env.EPHEMERAL_TEST_STEPS ?? 20_000);
+const steps = Number(process.env.EPHEMERAL_TEST_STEPS ?? (isThorough ? 20_000 : 7000));
 const seed = Number(process.env.EPHEMERAL_TEST_SEED ?? Date.now() % 2 ** 31);
 const sessionIds = Array.from({ length: 12 }, (_, index) => `w${index}`);
 const queueNames = ["q", "r"] as const;

@@ -1,6 +1,7 @@
 import { describe, expect, test } from "bun:test";
 import { SlotSet } from "../../src/engine/memory/slot-set.ts";
 import { announceSeed, Random } from "../support/random.ts";
+import { isThorough } from "../support/thorough.ts";
 
 const edges = [0, 1, 30, 31, 32, 33, 63, 64, 9_999];
 
@@ -45,7 +46,7 @@ describe("SlotSet", () => {
       [new SlotSet(), new SlotSet(), new SlotSet()],
       [new Set(), new Set(), new Set()] as Set<number>[],
     ];
-    for (let step = 0; step < 20_000; step++) {
+    for (let step = 0; step < (isThorough ? 20_000 : 3000); step++) {
       const which = random.integer(3);
       // Now crowded together, now far apart.
       const slot = random.integer(random.integer(2) === 0 ? 40 : 2000);

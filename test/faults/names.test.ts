@@ -110,7 +110,7 @@ function refusal(directory: Trial, owner: Trial | undefined): string {
 }
 
 describe("two starts of one name at once", () => {
-  const rounds = isThorough ? 200 : 40;
+  const rounds = isThorough ? 200 : 16;
 
   test(`have exactly one owner, ${rounds} rounds of the compiled program, half of them on what SIGKILL left`, async () => {
     await using directory = new Trial(program, { args: ["version"] });

@@ -9,7 +9,7 @@ import { announceSeed, Random, testSeed } from "../support/random.ts";
 import { isThorough } from "../support/thorough.ts";
 import { until } from "../support/until.ts";
 
-const rounds = isThorough ? 200 : 60;
+const rounds = isThorough ? 200 : 30;
 const workersCount = 4;
 const keys = ["p", "q"];
 const size = 3;

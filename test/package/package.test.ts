@@ -7,6 +7,7 @@ import { mkdirSync, statSync, symlinkSync } from "node:fs";
 import { dirname, join } from "node:path";
 import { gzipSync } from "node:zlib";
 import { type PackedPackage, packedPackage, root, run } from "../support/package.ts";
+import { isThorough } from "../support/thorough.ts";
 
 setDefaultTimeout(60_000);
 
@@ -70,7 +71,7 @@ describe("The tarball", () => {
     expect(judged).toMatchObject({ status: 0, stdout: expect.stringContaining("All good!") });
   });
 
-  test("arethetypeswrong finds no types wrong, in ES modules, CommonJS and bundlers", async () => {
+  test.if(isThorough)("arethetypeswrong finds no types wrong, in ES modules, CommonJS and bundlers", async () => {
     const judged = await run(
       [join(root, "node_modules/.bin/attw"), packed.tarball, "--profile", "node16", "--format", "json"],
       {
