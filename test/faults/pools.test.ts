@@ -22,7 +22,7 @@ describe("what a worker held is the next one's", () => {
     "within 10 ms of its being killed, at p99: %s",
     async (what, held) => {
       const often = what === "a lock" || what === "a lease";
-      const rounds = (often ? 50 : 20) * (isThorough ? 4 : 1);
+      const rounds = isThorough ? (often ? 200 : 80) : often ? 20 : 10;
       expect(await overGoalMs(what, { held, rounds })).toBeLessThanOrEqual(0);
     },
     120_000,

@@ -193,9 +193,10 @@ describe("msgpackCodec.decode()", () => {
   ])("reads a frame of 1 MiB full of %s in under a second", (_what, marker) => {
     const frame = new Uint8Array(2 ** 20).fill(marker);
     frame.set(hex("81 a176 dd000ffff8"));
-    const startMs = performance.now();
+    // Of our own: on a busy machine it may be a second of everybody's.
+    const before = process.cpuUsage();
     expect((msgpackCodec.decode(frame).v as unknown[]).length).toBe(0xffff8);
-    expect(performance.now() - startMs).toBeLessThan(1000);
+    expect(process.cpuUsage(before).user / 1000).toBeLessThan(1000);
   });
 });
 

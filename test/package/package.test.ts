@@ -178,26 +178,31 @@ describe("The client of the package", () => {
       return number;
     }`;
 
-  test.each([
+  const resolutions = [
     ["bundler", { module: "esnext", moduleResolution: "bundler" }],
     ["node16", { module: "node16", moduleResolution: "node16" }],
     ["nodenext", { module: "nodenext" }],
-  ])("its types resolve for modules and CommonJS: %s", async (name, resolution) => {
-    const directory = join(project, name);
-    const files = ["user.mts", "user.cts"];
-    for (const file of files) await Bun.write(join(directory, file), user);
-    const lib = ["ES2022", "DOM"];
-    const compilerOptions = {
-      strict: true,
-      noEmit: true,
-      skipLibCheck: false,
-      target: "es2022",
-      types: [],
-      lib,
-      ...resolution,
-    };
-    await Bun.write(join(directory, "tsconfig.json"), JSON.stringify({ compilerOptions, files }));
-    const compiled = await run([join(root, "node_modules/.bin/tsc"), "-p", directory], { directory });
-    expect(compiled).toMatchObject({ status: 0, stdout: "" });
-  });
+  ] as const;
+
+  test.each(isThorough ? resolutions : resolutions.slice(0, 2))(
+    "its types resolve for modules and CommonJS: %s",
+    async (name, resolution) => {
+      const directory = join(project, name);
+      const files = ["user.mts", "user.cts"];
+      for (const file of files) await Bun.write(join(directory, file), user);
+      const lib = ["ES2022", "DOM"];
+      const compilerOptions = {
+        strict: true,
+        noEmit: true,
+        skipLibCheck: false,
+        target: "es2022",
+        types: [],
+        lib,
+        ...resolution,
+      };
+      await Bun.write(join(directory, "tsconfig.json"), JSON.stringify({ compilerOptions, files }));
+      const compiled = await run([join(root, "node_modules/.bin/tsc"), "-p", directory], { directory });
+      expect(compiled).toMatchObject({ status: 0, stdout: "" });
+    },
+  );
 });

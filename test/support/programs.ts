@@ -4,6 +4,7 @@
  */
 import { existsSync, mkdirSync, readdirSync, renameSync, rmSync, statSync } from "node:fs";
 import { join } from "node:path";
+import { compileFlags } from "../../src/release/compile.ts";
 import { isThorough } from "./thorough.ts";
 
 export interface Program {
@@ -63,9 +64,7 @@ function removeOld(): void {
 }
 
 async function build(outfile: string): Promise<void> {
-  const flags = ["--compile", "--bytecode", "--minify", "--splitting", "--format=esm"];
-  const autoload = ["--no-compile-autoload-dotenv", "--no-compile-autoload-bunfig"];
-  const building = Bun.spawn([process.execPath, "build", ...flags, ...autoload, main, "--outfile", outfile], {
+  const building = Bun.spawn([process.execPath, "build", ...compileFlags, main, "--outfile", outfile], {
     cwd: root,
     stdout: "ignore",
     stderr: "pipe",
