@@ -62,7 +62,7 @@ export function assembleBroker(options: CoreOptions): BrokerCore {
     hub.sessionEnded(session);
     lifetime.sessionEnded(session);
   };
-  const sessions = new Sessions({ engine, clock, log, ended });
+  const sessions = new Sessions({ engine, clock, log, lingeringMax: limits.connectionsMax, ended });
   const pushes = new DirectPushes(sessions);
   const requests = new Requests({ waits: engine.waits, limits, pushes, nowMs: clock.nowMs() });
   const watches = new Watches({ engine, limits });

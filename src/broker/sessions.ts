@@ -34,18 +34,24 @@ export class Sessions {
   readonly #ended: (session: Session) => void;
   readonly #log: SessionLog | undefined;
   readonly #alive = new Map<string, Place>();
+  readonly #lingeringMax: number;
+  /** Those without a connection, the one that lost it longest ago first. */
+  readonly #lingering = new Set<Session>();
   #given = 0;
 
   constructor(options: {
     readonly engine: Engine;
     readonly clock: Clock;
     readonly log: Log | undefined;
+    /** Sessions that linger: past it the one that has longest ends. Who comes and goes could leave any number behind. */
+    readonly lingeringMax: number;
     /** Told of each session that has ended. */
     readonly ended: (session: Session) => void;
   }) {
     this.#engine = options.engine;
     this.#clock = options.clock;
     this.#ended = options.ended;
+    this.#lingeringMax = options.lingeringMax;
     this.#log = options.log && new SessionLog(options.log);
   }
 
@@ -113,6 +119,8 @@ export class Sessions {
     this.#log?.lingering(session);
     const endsAtMs = this.#clock.nowMs() + session.lingerMs;
     place.cancelLinger = this.#clock.schedule(endsAtMs, () => this.end(session));
+    const [first] = this.#lingering;
+    if (first !== undefined && this.#lingering.size > this.#lingeringMax) this.end(first);
   }
 
   /** Frees all that `session` holds and hands it on, in this very call. */
@@ -160,6 +168,8 @@ export class Sessions {
   #advance(place: Place, event: SessionEvent): void {
     const { session } = place;
     session.state = nextSessionState(session.state, event);
+    if (session.state === "lingering") this.#lingering.add(session);
+    else this.#lingering.delete(session);
     if (session.state !== "ended") return;
     place.cancelLinger?.();
     this.#alive.delete(session.id);

@@ -24,6 +24,22 @@ async function greet(client: LineClient, session?: Claim): Promise<Greeting> {
   return (await client.ask({ action: "hello", protocol: 1, lingerMs: 20_000, session })) as unknown as Greeting;
 }
 
+test("sessions that linger are bounded as connections are: the one that has longest ends", async () => {
+  await using broker = await testBroker({ limits: { connectionsMax: 3 } });
+  const claims: Claim[] = [];
+  for (let visitor = 0; visitor < 5; visitor++) {
+    using client = await lineClient(broker.pipe);
+    claims.push((await greet(client)).session);
+  }
+  using observer = await lineClient(broker.pipe);
+  const sessions = async (): Promise<readonly unknown[]> =>
+    ((await observer.ask({ action: "ps" })).sessions as { session: string }[]).map(({ session }) => session);
+  await until(async () => (await sessions()).length === 4);
+  expect((await sessions()).slice(0, 3)).toEqual(claims.slice(2).map(({ id }) => id));
+  using client = await lineClient(broker.pipe);
+  expect((await greet(client, claims[2])).session.resumed).toBe(true);
+});
+
 describe("a claim to a session", () => {
   test.each<[string, (claim: Claim) => Claim]>([
     ["a wrong secret", ({ id }) => ({ id, secret: "0".repeat(32) })],
