@@ -26,8 +26,17 @@ export async function pageOf(name: string): Promise<Page> {
   throw usageError(`Unknown command "${name}"`, hintFor(name));
 }
 
+/** What the library, or another tool, calls what is a command here. */
+const namesElsewhere: ReadonlyMap<string, string> = new Map([
+  ["publish", "pub"],
+  ["subscribe", "sub"],
+  ["acquire", "take"],
+  ["semaphore", "sem"],
+  ["delete", "del"],
+]);
+
 function hintFor(name: string): string {
-  const meant = suggestionFor(name.replace(/^-+/, ""), commandNames);
+  const meant = namesElsewhere.get(name) ?? suggestionFor(name.replace(/^-+/, ""), commandNames);
   if (meant !== undefined) return `Did you mean "ephemeral ${meant}"?`;
   if (name.startsWith("-")) return "Flags come after a command of ours. All commands: ephemeral help";
   return `To run it with a broker: ephemeral start ${name} …  All commands: ephemeral help`;

@@ -308,6 +308,7 @@ describe.each(both.map((program) => [program.name, program] as const))("ephemera
         "Start one with: ephemeral start -- your-command (the command finds it by EPHEMERAL_PIPE)",
       ),
     ],
+    [["subscribe", "room"], {}, failed(64, 'Unknown command "subscribe"', 'Did you mean "ephemeral sub"?')],
     [["gte", "k"], {}, failed(64, 'Unknown command "gte"', 'Did you mean "ephemeral get"?')],
     [
       ["npx", "jest"],
