@@ -10,6 +10,7 @@ import { keys } from "./measures/keys.ts";
 import { locks } from "./measures/locks.ts";
 import { executable, idle, startUp } from "./measures/program.ts";
 import { queues } from "./measures/queues.ts";
+import { returning } from "./measures/returning.ts";
 import { roundTrips } from "./measures/round-trips.ts";
 import { stalledReaders } from "./measures/stalled.ts";
 import { formatNumber, table } from "./statistics.ts";
@@ -26,6 +27,7 @@ const measures: readonly Measure[] = [
   connections,
   executable,
   stalledReaders,
+  returning,
 ];
 
 const { values: flags } = parseArgs({

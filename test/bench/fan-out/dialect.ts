@@ -22,6 +22,11 @@ export interface Dialect {
   readonly protocol?: string;
   /** What stands between several in one frame, where clients put what they say in one turn into one. */
   readonly separator?: string;
+  /** What a reader says first who has read before, and wants what came since. */
+  recover?(options: {
+    readonly secret: string;
+    readonly since: { readonly epoch: string; readonly offset: number };
+  }): string;
   /** What a reader is told in when messages for it were dropped. */
   readonly lossMark?: string;
 }
@@ -31,6 +36,9 @@ export const commonChannel = "bench";
 
 const subscribe = (channel: string, overflow = "close"): string =>
   `{"action":"subscribe","channel":"${channel}","overflow":"${overflow}"}`;
+const recover = (since: object): string =>
+  `{"action":"subscribe","channel":"${commonChannel}","recover":${JSON.stringify(since)}}`;
+const hello = (token: string): string => `{"action":"hello","protocol":1,"token":"${token}"}`;
 const lossMark = '"push":"gap"';
 
 const overWeb = (overflow: string): Dialect => ({
@@ -39,10 +47,8 @@ const overWeb = (overflow: string): Dialect => ({
   separator: "\n",
   lossMark,
   greet: ({ secret, channels }) =>
-    [
-      `{"action":"hello","protocol":1,"token":"${secret}"}`,
-      ...channels.map((channel) => subscribe(channel, overflow)),
-    ].join("\n"),
+    [hello(secret), ...channels.map((channel) => subscribe(channel, overflow))].join("\n"),
+  recover: ({ secret, since }) => `${hello(secret)}\n${recover(since)}`,
   publish: (text) => `{"action":"publish","channel":"${commonChannel}","data":"${text}"}`,
 });
 
@@ -50,6 +56,7 @@ export const dialects: Readonly<Record<string, Dialect>> = {
   ephemeral: {
     lossMark,
     greet: ({ channels }) => channels.map((channel) => `${subscribe(channel)}\n`).join(""),
+    recover: ({ since }) => `${recover(since)}\n`,
     publish: (text) => `{"action":"publish","channel":"${commonChannel}","data":"${text}"}\n`,
   },
   "ephemeral-web": overWeb("close"),

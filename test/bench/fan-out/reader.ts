@@ -18,6 +18,8 @@ export interface ReaderOptions {
   readonly channels: readonly string[];
   /** Told how many messages a read brought. */
   readonly received: (messages: number) => void;
+  /** Told all that a read brought. */
+  readonly said?: (text: string) => void;
   /** Told when each was sent, where somebody wants to know. */
   readonly sentAt?: (microseconds: number) => void;
 }
@@ -117,7 +119,8 @@ export class Reader {
   }
 
   #read(chunk: Buffer): void {
-    const { dialect, received, sentAt } = this.#options;
+    const { dialect, received, said, sentAt } = this.#options;
+    said?.(chunk.toString());
     if (this.#hasPaused && dialect.lossMark !== undefined) this.knowsOfLoss ||= chunk.includes(dialect.lossMark);
     let messages = dialect.upgradePath === undefined ? 0 : -this.#headers.count(chunk, markByte);
     for (let at = chunk.indexOf(markByte); at !== -1; at = chunk.indexOf(markByte, at + 1)) messages++;
