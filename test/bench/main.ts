@@ -1,4 +1,4 @@
-/** `bun run bench [--only P1,P2] [--rounds 5] [--json FILE]`: every measure, the contestants alternating, medians and spread,
+/** `bun run bench [--only P1,P2] [--rounds 5] [--json FILE] [--readme]`: every measure, the contestants alternating, medians and spread,
  *  and which goals are reached. Absent contestants are named. Figures are of this machine, now; ratios travel better. */
 import { cpus } from "node:os";
 import { parseArgs } from "node:util";
@@ -13,6 +13,7 @@ import { queues } from "./measures/queues.ts";
 import { returning } from "./measures/returning.ts";
 import { roundTrips } from "./measures/round-trips.ts";
 import { stalledReaders } from "./measures/stalled.ts";
+import { writeFigures } from "./readme.ts";
 import { formatNumber, table } from "./statistics.ts";
 
 const measures: readonly Measure[] = [
@@ -31,7 +32,12 @@ const measures: readonly Measure[] = [
 ];
 
 const { values: flags } = parseArgs({
-  options: { only: { type: "string" }, rounds: { type: "string", default: "5" }, json: { type: "string" } },
+  options: {
+    only: { type: "string" },
+    rounds: { type: "string", default: "5" },
+    json: { type: "string" },
+    readme: { type: "boolean", default: false },
+  },
 });
 const rounds = Number(flags.rounds);
 if (!Number.isSafeInteger(rounds) || rounds < 1) throw new Error(`--rounds: wanted a count, got ${flags.rounds}`);
@@ -47,9 +53,8 @@ const progress = (text: string): void => {
 };
 
 const processor = cpus()[0]?.model ?? "unknown processor";
-console.log(
-  `${new Date().toISOString().slice(0, 10)}, ${cpus().length} × ${processor}, Bun ${Bun.version}, ${rounds} rounds\n`,
-);
+const circumstances = `${new Date().toISOString().slice(0, 10)}, ${cpus().length} × ${processor}, Bun ${Bun.version}, ${rounds} rounds`;
+console.log(`${circumstances}\n`);
 const results: Result[] = [];
 for (const measure of measures) {
   if (!wanted.has(measure.id)) continue;
@@ -63,6 +68,7 @@ for (const measure of measures) {
   for (const absent of result.missing) console.log(`- missing: ${absent}`);
   console.log();
 }
+if (flags.readme) await writeFigures(results, `${circumstances}, by \`bun run bench ${Bun.argv.slice(2).join(" ")}\`.`);
 if (flags.json !== undefined) {
   await Bun.write(
     flags.json,

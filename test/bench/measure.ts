@@ -11,9 +11,20 @@ export interface Goal {
   readonly isReached: boolean;
 }
 
+/** Our figure beside the best rival's, for one row of the README's table. */
+export interface Headline {
+  /** What is counted. */
+  readonly unit: string;
+  readonly ours: number;
+  readonly rival?: { readonly name: string; readonly value: number } | undefined;
+  /** The median of the rounds' ratios. */
+  readonly ratio?: number | undefined;
+}
+
 export interface Result {
   readonly id: string;
   readonly title: string;
+  readonly headline: Headline;
   readonly head: readonly string[];
   readonly rows: readonly (readonly string[])[];
   readonly goals: readonly Goal[];
@@ -82,6 +93,33 @@ export class Rounds {
   toJSON(): Record<string, readonly number[]> {
     return Object.fromEntries(this.#values);
   }
+}
+
+export interface HeadlineOptions {
+  readonly unit: string;
+  /** The contestant that is us. */
+  readonly ours: string;
+  /** Who does the same thing; whoever was not there is left out. */
+  readonly rivals?: readonly string[];
+  /** Else the larger figure is. */
+  readonly isLessBetter?: boolean;
+}
+
+export function headline(
+  figures: Rounds,
+  { unit, ours, rivals = [], isLessBetter = false }: HeadlineOptions,
+): Headline {
+  const [rival] = rivals
+    .map((name) => ({ name, value: figures.of(name).median }))
+    .filter(({ value }) => Number.isFinite(value))
+    .sort((a, b) => (isLessBetter ? a.value - b.value : b.value - a.value));
+  const ratio = rival && figures.ratio(ours, rival.name);
+  return { unit, ours: figures.of(ours).median, rival, ratio };
+}
+
+/** The names of `contestants`. */
+export function namesOf(contestants: readonly { readonly name: string }[]): readonly string[] {
+  return contestants.map(({ name }) => name);
 }
 
 export function goal(text: string, value: number, isReached: boolean): Goal {

@@ -32,9 +32,14 @@ export const connections: Measure = {
     }
     const costOfMany = (name: string): number => figures[name]?.[5000] ?? Number.NaN;
     const ours = costOfMany(web.name);
+    const [rival] = present
+      .filter((one) => one !== web)
+      .map(({ name }) => ({ name, value: costOfMany(name) }))
+      .sort((a, b) => a.value - b.value);
     return {
       id: "P10C",
       title: connections.title,
+      headline: { unit: "each of 5,000", ours, rival, ratio: rival && ours / rival.value },
       head: ["contestant", ...counts.map((count) => `each of ${count.toLocaleString("en")}`)],
       rows: present.map(({ name }) => [
         name,

@@ -11,7 +11,7 @@ import { flock } from "../contestants/flock.ts";
 import { liveMutex } from "../contestants/live-mutex.ts";
 import { properLockfile } from "../contestants/proper-lockfile.ts";
 import { redlock } from "../contestants/redlock.ts";
-import { goal, type Measure, Rounds, withContestants } from "../measure.ts";
+import { goal, headline, type Measure, namesOf, Rounds, withContestants } from "../measure.ts";
 import { formatNumber } from "../statistics.ts";
 import { lines } from "../workers.ts";
 
@@ -57,6 +57,7 @@ export const contention: Measure = {
     return {
       id: "CONTEND",
       title: contention.title,
+      headline: headline(perSecond, { unit: "hand-overs/s", ours: ephemeral.name, rivals: namesOf(rivals) }),
       head: [
         "contestant",
         "hand-overs/s",

@@ -5,7 +5,7 @@ import { join } from "node:path";
 import { type FanOutContestant, native, nats, pipe, redis, socketIo, web, ws } from "../fan-out/contestants.ts";
 import type { FanOutLoad } from "../fan-out/load.ts";
 import { runFanOut } from "../fan-out/run.ts";
-import { goal, type Measure, partake, Rounds } from "../measure.ts";
+import { goal, headline, type Measure, namesOf, partake, Rounds } from "../measure.ts";
 import { formatNumber } from "../statistics.ts";
 
 const contestants: readonly FanOutContestant[] = [pipe, web, nats, redis, native, ws, socketIo];
@@ -40,6 +40,11 @@ export const fanOut: Measure = {
     return {
       id: "P6",
       title: fanOut.title,
+      headline: headline(rate, {
+        unit: "deliveries/s",
+        ours: pipe.name,
+        rivals: namesOf(contestants.filter((one) => one !== pipe && one !== web)),
+      }),
       head: [
         "contestant",
         "deliveries a second",

@@ -3,7 +3,7 @@ import { mkdtempSync, rmSync } from "node:fs";
 import { tmpdir } from "node:os";
 import { join } from "node:path";
 import { ephemeral, ephemeralLines } from "../contestants/ephemeral.ts";
-import { goal, type Measure, Rounds } from "../measure.ts";
+import { goal, headline, type Measure, Rounds } from "../measure.ts";
 import { residentBytes } from "../process-figures.ts";
 import { formatNumber } from "../statistics.ts";
 import { runLoad } from "../workers.ts";
@@ -43,6 +43,7 @@ export const keys: Measure = {
     return {
       id: "P5",
       title: keys.title,
+      headline: headline(figures, { unit: "bytes an item", ours: "resident bytes an item" }),
       head: ["figure", "median", "min–max"],
       rows: Object.keys(figures.toJSON()).map((name) => {
         const { median, min, max } = figures.of(name);

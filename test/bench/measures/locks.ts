@@ -11,7 +11,7 @@ import { MemoryEngine } from "../../../src/engine/memory/memory-engine.ts";
 import type { Acquired } from "../../../src/engine/pooling.ts";
 import { defaultLimits } from "../../../src/protocol/limits.ts";
 import { ephemeral } from "../contestants/ephemeral.ts";
-import { goal, type Measure, Rounds } from "../measure.ts";
+import { goal, headline, type Measure, Rounds } from "../measure.ts";
 import { cpuMs } from "../process-figures.ts";
 import { formatNumber, quantile } from "../statistics.ts";
 
@@ -64,6 +64,7 @@ export const locks: Measure = {
     return {
       id: "TURNS",
       title: locks.title,
+      headline: headline(figures, { unit: names.lock, ours: names.lock }),
       head: ["figure", "median", "min–max"],
       rows: Object.keys(figures.toJSON()).map((name) => {
         const { median, min, max } = figures.of(name);

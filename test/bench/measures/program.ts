@@ -3,7 +3,7 @@ import { mkdtempSync, rmSync, statSync } from "node:fs";
 import { tmpdir } from "node:os";
 import { join } from "node:path";
 import { ephemeral } from "../contestants/ephemeral.ts";
-import { goal, type Measure, Rounds } from "../measure.ts";
+import { goal, headline, type Measure, Rounds } from "../measure.ts";
 import { cpuMs, residentBytes } from "../process-figures.ts";
 import { formatNumber } from "../statistics.ts";
 
@@ -66,6 +66,7 @@ export const startUp: Measure = {
       return {
         id: "P9",
         title: startUp.title,
+        headline: headline(wall, { unit: "ms", ours: "ephemeral start -- true" }),
         head: ["command", "median ms", "min–max of rounds"],
         rows: Object.keys(commands).map((name) => {
           const { median, min, max } = wall.of(name);
@@ -105,6 +106,7 @@ export const idle: Measure = {
       return {
         id: "P10",
         title: idle.title,
+        headline: { unit: "resident MB", ours: resident },
         head: ["figure", "value"],
         rows: [
           ["resident MB", formatNumber(resident)],
@@ -133,6 +135,7 @@ export const executable: Measure = {
       return {
         id: "P11",
         title: executable.title,
+        headline: { unit: "MB above an empty compiled program", ours: ours - empty },
         head: ["program", "MB"],
         rows: [
           ["an empty compiled program", formatNumber(empty)],

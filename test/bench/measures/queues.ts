@@ -3,7 +3,7 @@ import { join } from "node:path";
 import type { Contestant } from "../contestant.ts";
 import { bullmqOneByOne, bullmqSideBySide } from "../contestants/bullmq.ts";
 import { ephemeral } from "../contestants/ephemeral.ts";
-import { goal, type Measure, Rounds, withContestants } from "../measure.ts";
+import { goal, headline, type Measure, Rounds, withContestants } from "../measure.ts";
 import { cpuMs } from "../process-figures.ts";
 import { formatNumber } from "../statistics.ts";
 import { lines } from "../workers.ts";
@@ -40,6 +40,7 @@ export const queues: Measure = {
     return {
       id: "QUEUE",
       title: queues.title,
+      headline: headline(done, { unit: "taken and acked/s", ours: ephemeral.name, rivals: [bullmqOneByOne.name] }),
       head: ["contestant", "pushed/s", "taken and acked/s", "min–max", "server CPU µs a job"],
       rows: contestants.map(({ name }) => {
         const { median, min, max } = done.of(name);

@@ -4,7 +4,7 @@ import { tmpdir } from "node:os";
 import { join } from "node:path";
 import { pipe, web } from "../fan-out/contestants.ts";
 import type { Return, ReturnReport } from "../fan-out/returning.ts";
-import { goal, type Measure, partake, Rounds } from "../measure.ts";
+import { goal, headline, type Measure, partake, Rounds } from "../measure.ts";
 import { formatNumber } from "../statistics.ts";
 
 const shape = { readers: 1000, missed: 300, bytes: 128 };
@@ -35,6 +35,7 @@ export const returning: Measure = {
     return {
       id: "P13",
       title: returning.title,
+      headline: headline(all, { unit: "ms until all have recovered, over WebSockets", ours: web.name }),
       head: ["contestant", "all recovered ms", "min–max", "half of them ms"],
       rows: present.map(({ name }) => {
         const { median: middle, min, max } = all.of(name);

@@ -9,7 +9,7 @@ import { properLockfile } from "../contestants/proper-lockfile.ts";
 import { redis } from "../contestants/redis.ts";
 import { seed } from "../contestants/seed.ts";
 import { wdio } from "../contestants/wdio.ts";
-import { type Goal, goal, type Measure, type Result, Rounds, withContestants } from "../measure.ts";
+import { type Goal, goal, headline, type Measure, namesOf, type Result, Rounds, withContestants } from "../measure.ts";
 import { cpuMs } from "../process-figures.ts";
 import { formatNumber } from "../statistics.ts";
 import { type LoadOptions, runLoad } from "../workers.ts";
@@ -18,6 +18,7 @@ interface Shape {
   readonly id: string;
   readonly title: string;
   readonly contestants: readonly Contestant[];
+  readonly unit: string;
   readonly load: Pick<LoadOptions, "operation" | "workers" | "inFlight" | "count">;
   goals(figures: Figures): readonly Goal[];
 }
@@ -33,6 +34,7 @@ const shapes: readonly Shape[] = [
     id: "P1",
     title: "one client, one command at a time, 100-byte values",
     contestants: [ephemeral, ephemeralLines, echo, redis, memcached, wdio, seed],
+    unit: "commands/s",
     load: { operation: "set", workers: 1, inFlight: 1, count: 20_000 },
     goals: ({ rate, p50 }) => {
       const ours = rate.ratio(ephemeralLines.name, echo.name);
@@ -47,6 +49,7 @@ const shapes: readonly Shape[] = [
     id: "P2",
     title: "one client, 64 commands in flight",
     contestants: [ephemeral, ephemeralLines, echo, redis, memcached, wdio, seed],
+    unit: "commands/s",
     load: { operation: "set", workers: 1, inFlight: 64, count: 100_000 },
     goals: ({ rate }) => {
       const redisRatio = rate.ratio(ephemeral.name, redis.name);
@@ -61,6 +64,7 @@ const shapes: readonly Shape[] = [
     id: "P3",
     title: "8 worker processes, one command at a time each",
     contestants: [ephemeral, ephemeralLines, redis, memcached, wdio, seed],
+    unit: "commands/s",
     load: { operation: "set", workers: 8, inFlight: 1, count: 8_000 },
     goals: ({ rate, cpu }) => {
       const ours = rate.ratio(ephemeral.name, redis.name);
@@ -75,6 +79,7 @@ const shapes: readonly Shape[] = [
     id: "LOCK",
     title: "one uncontended lock, taken and given back, one at a time",
     contestants: [ephemeral, redis, liveMutex, properLockfile, flock, seed],
+    unit: "pairs/s",
     load: { operation: "lock", workers: 1, inFlight: 1, count: 5_000 },
     goals: () => [],
   },
@@ -89,6 +94,11 @@ export const roundTrips: readonly Measure[] = shapes.map((shape) => ({
 /** Who opens a connection or a file for every command is given a tenth of the work. */
 const slowShare = 10;
 const slow: readonly Contestant[] = [seed, wdio, properLockfile];
+
+/** Not ourselves, nor one that only shows what cannot be had cheaper. */
+function isRival(contestant: Contestant): boolean {
+  return ![ephemeral, ephemeralLines, echo, flock].includes(contestant);
+}
 
 async function run(shape: Shape, options: Parameters<Measure["run"]>[0]): Promise<Result> {
   const figures: Figures = { rate: new Rounds(), p50: new Rounds(), cpu: new Rounds() };
@@ -112,6 +122,11 @@ async function run(shape: Shape, options: Parameters<Measure["run"]>[0]): Promis
   return {
     id: shape.id,
     title: shape.title,
+    headline: headline(figures.rate, {
+      unit: shape.unit,
+      ours: ephemeral.name,
+      rivals: namesOf(shape.contestants.filter(isRival)),
+    }),
     head: ["contestant", "per second", "min–max", "p50 µs", "server CPU µs each"],
     rows: shape.contestants.map(({ name }) => {
       const rate = figures.rate.of(name);
