@@ -16,7 +16,6 @@ import type { HeldGrant } from "./held-grant.ts";
 export interface GrantParts {
   readonly connection: Connection;
   readonly clock: ClientClock;
-  readonly reply: GrantReply;
   /** What was asked for; undefined to hold it as long as the session. */
   readonly ttlMs: number | undefined;
 }
@@ -43,19 +42,18 @@ export class Grant<Value = unknown> implements HeldGrant {
   #ending: Promise<boolean> | undefined;
 
   /** @internal */
-  constructor({ connection, clock, reply, ttlMs }: GrantParts) {
-    const { id, fence, items, expiresAtMs } = reply;
+  constructor({ id, fence, items, expiresAtMs }: GrantReply, { connection, clock, ttlMs }: GrantParts) {
     this.id = id;
     this.fence = fence;
     // The caller says what is in the pool; a codec cannot tell.
-    this.items = items.map(({ pool, slot, value }) => {
-      return { pool, slot, value: connection.codec.fromMember(value) as Value };
-    });
+    this.items = (
+      items.every(isScalar) ? items : items.map((item) => readItem(item, connection))
+    ) as Grant<Value>["items"];
     this.#connection = connection;
     this.#clock = clock;
     this.#ttlMs = ttlMs;
     connection.resumption.grants.set(id, this);
-    this.#expires(expiresAtMs, clock.nowMs());
+    if (ttlMs !== undefined) this.#expires(expiresAtMs, clock.nowMs());
   }
 
   /** The value of the first item; of a lock or a semaphore its number from 0. */
@@ -121,17 +119,14 @@ export class Grant<Value = unknown> implements HeldGrant {
   }
 
   /** Says `command`, which ends it. False when it was over already. */
-  async #end(command: Outgoing<"release" | "quarantine">): Promise<boolean> {
+  #end(command: Outgoing<"release" | "quarantine">): Promise<boolean> {
     this.#disarm();
-    try {
-      await this.#connection.call({ command, read: () => undefined });
-      this.#connection.resumption.grants.delete(this.id);
-      return true;
-    } catch (error) {
+    return this.#connection.call({ command, read: () => true }).catch((error: unknown) => {
+      // With its session it is over, too.
       if (!isOver(error) && this.#connection.resumption.grants.has(this.id)) throw error;
       this.#connection.resumption.grants.delete(this.id);
       return false;
-    }
+    });
   }
 
   #lose(code: ErrorCode, reason: string): void {
@@ -183,6 +178,15 @@ export class Grant<Value = unknown> implements HeldGrant {
     const actual = this.#loss ? "it was lost" : "it has been given back";
     return new EphemeralError("not_owner", `Cannot ${action} ${this.#names}: ${actual}`);
   }
+}
+
+/** Whether its value is the same in every codec. */
+function isScalar({ value }: GrantedItem): boolean {
+  return typeof value !== "object";
+}
+
+function readItem({ pool, slot, value }: GrantedItem, { codec }: Connection): GrantedItem {
+  return { pool, slot, value: codec.fromMember(value) };
 }
 
 function isOver(error: unknown): boolean {

@@ -22,19 +22,12 @@ export class Grants {
 
   acquire<Value>(wants: Wants, options: AcquireOptions): Promise<Grant<Value>> {
     const { ttl, prefer, owner, waitMs = -1, signal } = options;
-    const list = Array.isArray(wants) ? wants : [wants];
-    const command = {
-      action: "acquire",
-      wants: list.map((want) => wantOf(want, options)),
-      ttl,
-      prefer,
-      owner,
-    } as const;
-    const parts = { connection: this.#connection, clock: this.#clock, ttlMs: ttl };
+    const command = { action: "acquire", wants: wantsOf(wants, options), ttl, prefer, owner } as const;
+    const held = { connection: this.#connection, clock: this.#clock, ttlMs: ttl };
     return this.#connection.call({
       command,
       // Only the broker's own side of it is encoded already.
-      read: ({ grant }) => new Grant<Value>({ ...parts, reply: grant as GrantReply }),
+      read: ({ grant }) => new Grant<Value>(grant as GrantReply, held),
       waitMs,
       signal,
     });
@@ -62,6 +55,11 @@ export class Grants {
     const actual = "wanted items { value, tags? }, got one without a value";
     throw new EphemeralError("bad_command", `Cannot define ${JSON.stringify(pool)}: ${actual}`);
   }
+}
+
+function wantsOf(wants: Wants, options: AcquireOptions): readonly PoolWant[] {
+  if (typeof wants === "string" || "pool" in wants) return [wantOf(wants, options)];
+  return wants.map((want) => wantOf(want, options));
 }
 
 /** What the options say holds for every want that does not say it itself. */

@@ -3,6 +3,8 @@
  * `acquire`.
  */
 export interface HeldGrant {
+  readonly id: string;
+  readonly fence: number;
   /** It is over, though nobody gave it back: the session has ended, or goes on without it. */
   lose(): void;
 }

@@ -62,12 +62,9 @@ export class Holds {
    *  broker says that we do not hold what it ends. */
   note(command: Outgoing, reply: object | undefined): void {
     if (command.action === "release") {
-      const { workerId, key, grant } = command;
-      if (grant !== undefined) this.#delete("", `grant ${grant}`);
-      else if (workerId !== undefined && key !== undefined && key !== "*") this.#delete(workerId, `lease ${key}`);
+      const { workerId, key } = command;
+      if (workerId !== undefined && key !== undefined && key !== "*") this.#delete(workerId, `lease ${key}`);
       else if (workerId !== undefined) this.#takeOf(workerId, () => true);
-    } else if (command.action === "quarantine") {
-      if ("grant" in command) this.#delete("", `grant ${command.grant}`);
     } else if (command.action === "once.resolve" || command.action === "once.reject") {
       const { key: id, fence } = command;
       if (this.has({ kind: "once", id, fence })) this.#delete("", `once ${id}`);

@@ -51,7 +51,7 @@ export class Job<Data = unknown> implements HeldGrant {
     this.attempt = taken.attempt;
     this.fence = taken.fence;
     this.#parts = parts;
-    connection.resumption.grants.set(this.#name, this);
+    connection.resumption.jobs.set(this.fence, this);
     this.#arm();
   }
 
@@ -84,11 +84,6 @@ export class Job<Data = unknown> implements HeldGrant {
     this.#loss.abort(new EphemeralError("unavailable", text));
   }
 
-  /** Under this the connection knows it. */
-  get #name(): string {
-    return `job ${this.fence}`;
-  }
-
   get #taking(): { readonly queue: string; readonly job: string; readonly fence: number } {
     return { queue: this.#parts.queue, job: this.id, fence: this.fence };
   }
@@ -99,14 +94,14 @@ export class Job<Data = unknown> implements HeldGrant {
   }
 
   async #say(command: Outgoing<"queue.ack" | "queue.nack">): Promise<boolean> {
-    const { grants } = this.#parts.connection.resumption;
+    const { jobs } = this.#parts.connection.resumption;
     this.#cancelTimer?.();
     try {
       await this.#parts.connection.call({ command, read: () => undefined });
       return true;
     } catch (error) {
       // With its session the job has gone back.
-      if (!isOver(error) && grants.has(this.#name)) throw error;
+      if (!isOver(error) && jobs.has(this.fence)) throw error;
       return false;
     } finally {
       this.#stop();
@@ -115,7 +110,7 @@ export class Job<Data = unknown> implements HeldGrant {
 
   #stop(): void {
     this.#cancelTimer?.();
-    this.#parts.connection.resumption.grants.delete(this.#name);
+    this.#parts.connection.resumption.jobs.delete(this.fence);
   }
 
   /** Renews it in time, until it is ended or lost. */

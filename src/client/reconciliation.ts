@@ -11,6 +11,14 @@ import { type Grant, grantOf, Holds, isAbout, isGrant, type LostHold, undoOf } f
 /** Commands that end a hold, as its absence shows. */
 const ending = /release|ack$/;
 
+/** What knows of grants and of jobs; `Holds` knows of all else. */
+export interface Handles {
+  /** By their ids. */
+  readonly grants: ReadonlyMap<string, HeldGrant>;
+  /** By their fences. */
+  readonly jobs: ReadonlyMap<number, HeldGrant>;
+}
+
 /** An answer, as it came: what waited for one beside it is known only then. */
 export interface Answer {
   readonly call: Call;
@@ -24,6 +32,11 @@ export interface Answer {
 
 export class Reconciliation {
   readonly #holds = new Holds();
+  readonly #handles: Handles;
+
+  constructor(handles: Handles) {
+    this.#handles = handles;
+  }
 
   /** Notes an answer. Returns what gives back a grant whose caller has gone, unless one of the others is about the same. */
   answered({ call, reply, isTaken, others }: Answer): Outgoing | undefined {
@@ -36,17 +49,15 @@ export class Reconciliation {
 
   /** The session goes on with `holds`. Answers those of the `waiting` calls whose answer they tell, and returns what is to be
    *  said before them. */
-  resumed(
-    holds: readonly Hold[],
-    { waiting, grants }: { waiting: readonly Call[]; grants: ReadonlyMap<string, HeldGrant> },
-  ): readonly Outgoing[] {
-    for (const ended of this.#holds.retain(holds)) {
+  resumed(holds: readonly Hold[], waiting: readonly Call[]): readonly Outgoing[] {
+    const { grants, jobs } = this.#handles;
+    for (const ended of [...this.#endedGrants(holds), ...this.#holds.retain(holds)]) {
       for (const call of waiting) {
         if (call.mayHaveRun && ending.test(call.action) && isAbout(call.command, ended))
           call.succeed({ released: true });
       }
       if (ended.kind === "grant") grants.get(ended.id)?.lose();
-      else if (ended.kind === "job") grants.get(`job ${ended.fence}`)?.lose();
+      else if (ended.kind === "job") jobs.get(ended.fence)?.lose();
     }
     const unexpected = holds.filter((hold): hold is Grant => isGrant(hold) && !this.#isExpected(hold, waiting));
     return unexpected.map(undoOf);
@@ -57,10 +68,17 @@ export class Reconciliation {
     return this.#holds.lose();
   }
 
+  /** Grants with a handle that are not among `holds`. */
+  #endedGrants(holds: readonly Hold[]): readonly Grant[] {
+    const there = new Set(holds.map(({ kind, id }) => (kind === "grant" ? id : "")));
+    const ended = [...this.#handles.grants.values()].filter(({ id }) => !there.has(id));
+    return ended.map(({ id, fence }) => ({ kind: "grant", id, fence, items: [] }));
+  }
+
   /** Whether a caller knows of `grant`, or one of the `waiting` will: a lease is renewed by the command that was granted it,
    *  a turn answers one that waits for it. */
   #isExpected(grant: Grant, waiting: readonly Call[]): boolean {
-    if (this.#holds.has(grant)) return true;
+    if (grant.kind === "grant" ? this.#handles.grants.has(grant.id) : this.#holds.has(grant)) return true;
     const call = waiting.find((one) => isAbout(one.command, grant));
     if (call !== undefined && grant.kind === "once") {
       const reply = { leader: true, fence: grant.fence };

@@ -31,8 +31,10 @@ const granting: ReadonlySet<CommandName> = new Set(["lease", "once", "acquire", 
 const repeatable = /^(lease|release|once(\.\w+)?|acquire|renew|respond|publish|queue\.(ack|nack|renew))$/;
 
 export class Resumption {
-  /** What was acquired and not given back, by id; jobs by their fence. Handles come and go by themselves. */
+  /** What was acquired and not given back, by id. */
   readonly grants = new Map<string, HeldGrant>();
+  /** Jobs that are neither acked nor given back, by fence. */
+  readonly jobs = new Map<number, HeldGrant>();
   readonly #options: ResumptionOptions;
   #session: { readonly id: string; readonly secret: string } | undefined;
   #stopTimer: CancelTimer | undefined;
@@ -68,12 +70,17 @@ export class Resumption {
   /** Notes an answer; `reply` is undefined where the broker says that we do not hold what the command ends. */
   answered({ call, reply, others }: { call: Call; reply: object | undefined; others: () => readonly Call[] }): void {
     const { command } = call;
+    const isTaken = call.outcome === "answered";
+    if (command.action === "acquire" && isTaken) return; // the handle knows of it
+    if ("grant" in command && command.grant !== undefined && command.action !== "renew") {
+      this.grants.delete(command.grant);
+      return;
+    }
     if (this.#loading === undefined) {
       // All but a few clients hold nothing, and have nothing to note.
       const isGranting = granting.has(command.action) || ("scope" in command && command.scope === "session");
       if (!isGranting) return;
     }
-    const isTaken = call.outcome === "answered";
     const answer: Answer = { call, reply, isTaken, others: isTaken ? [] : others() };
     this.#do((reconciliation) => {
       const undo = reconciliation.answered(answer);
@@ -100,7 +107,7 @@ export class Resumption {
   greeted({ session, holds }: HelloReply, waiting: readonly Call[]): readonly Outgoing[] | undefined {
     this.#stop();
     if (this.#options.lingerMs) this.#session = { id: session.id, secret: session.secret };
-    if (session.resumed) return this.#reconciliation?.resumed(holds, { waiting, grants: this.grants });
+    if (session.resumed) return this.#reconciliation?.resumed(holds, waiting);
     this.#lose();
     return undefined;
   }
@@ -114,18 +121,21 @@ export class Resumption {
 
   #lose(): void {
     this.#stop();
-    this.#loseGrants();
-    const { onLost } = this.#options;
-    if (this.#loading === undefined) return;
-    this.#do((reconciliation) => {
-      const lost = reconciliation.lose();
-      // What a caller's code throws is not ours to handle.
-      if (lost.length > 0 && onLost !== undefined) queueMicrotask(() => onLost(lost));
-    });
+    const grants = this.#loseGrants();
+    if (this.#loading === undefined) this.#tellLost(grants);
+    else this.#do((reconciliation) => this.#tellLost([...grants, ...reconciliation.lose()]));
   }
 
-  #loseGrants(): void {
-    for (const grant of [...this.grants.values()]) grant.lose();
+  #tellLost(lost: readonly LostHold[]): void {
+    const { onLost } = this.#options;
+    // What a caller's code throws is not ours to handle.
+    if (lost.length > 0 && onLost !== undefined) queueMicrotask(() => onLost(lost));
+  }
+
+  #loseGrants(): readonly LostHold[] {
+    const lost = [...this.grants.values()];
+    for (const handle of [...lost, ...this.jobs.values()]) handle.lose();
+    return lost.map(({ id, fence }) => ({ kind: "grant", key: id, fence }));
   }
 
   #stop(): void {
@@ -143,7 +153,7 @@ export class Resumption {
 
   #load(): Promise<void> {
     this.#loading ??= import("./reconciliation.ts").then(({ Reconciliation }) => {
-      this.#reconciliation = new Reconciliation();
+      this.#reconciliation = new Reconciliation(this);
       for (const step of this.#steps.splice(0)) step(this.#reconciliation);
     });
     return this.#loading;

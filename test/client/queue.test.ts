@@ -149,7 +149,7 @@ describe("for await of Client.queue()", () => {
     const answers = [{ jobs: [taken] }, refusal, { jobs: [next] }, {}];
     const connection = {
       codec: { fromMember: (data: unknown) => data },
-      resumption: { grants: new Map() },
+      resumption: { jobs: new Map() },
       call: async ({
         command,
         read,

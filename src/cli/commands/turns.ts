@@ -127,12 +127,15 @@ async function hold(flags: Flags & { readonly _: readonly string[] }, held: Held
       }),
     async perform(grant, run, connection) {
       const variables = variablesOf(grant, exports);
-      connection.resumption.grants.set(grant.id, {
+      const { id, fence } = grant;
+      connection.resumption.grants.set(id, {
+        id,
+        fence,
         lose: () =>
           say(`Lost ${JSON.stringify(pool)}: the broker or the connection to it has gone; the command goes on`),
       });
       const ending = await run({ ...variables, EPHEMERAL_OWNER: owner });
-      await release(connection, grant.id);
+      await release(connection, id);
       return ending;
     },
   });
