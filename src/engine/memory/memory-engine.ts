@@ -254,8 +254,9 @@ export class MemoryEngine implements Engine {
   }
 
   #requireName(name: string): void {
-    const parts = [this.#leases, this.#onces, this.#pools, this.sharing, this.channels];
-    const names = parts.reduce((sum, part) => sum + part.namesCount, 0);
+    // Asked with each lock that is taken: a list of the parts would cost more than the question.
+    const held = this.#leases.namesCount + this.#onces.namesCount + this.#pools.namesCount;
+    const names = held + this.sharing.namesCount + this.channels.namesCount;
     if (names < this.#limits.namesMax) return;
     const actual = `${names} names are in use, limit is ${this.#limits.namesMax}`;
     throw new EphemeralError("too_many_names", `Cannot use name ${JSON.stringify(name)}: ${actual}`);

@@ -6,6 +6,7 @@ import { EphemeralError } from "../../protocol/errors.ts";
 import type { Limits } from "../../protocol/limits.ts";
 import { Pool } from "./pool.ts";
 import { madeOnFirstUse } from "./pool-wording.ts";
+import { WaitQueue } from "./wait-queue.ts";
 
 /** Idle pools that are kept to be used again. */
 const sparesMax = 256;
@@ -18,8 +19,11 @@ export interface PoolRegisterOptions {
 
 export class PoolRegister {
   readonly #options: PoolRegisterOptions;
+  /** Spares stand here too: a lock that is taken again and again would have the map made anew again and again. */
   readonly #pools = new Map<string, Pool>();
-  readonly #spares: Pool[] = [];
+  /** Who has been idle for longest comes first. */
+  readonly #spares = new WaitQueue<Pool>();
+  #sparesCount = 0;
   /** Items of all defined pools. */
   #definedCount = 0;
 
@@ -28,29 +32,43 @@ export class PoolRegister {
   }
 
   get size(): number {
-    return this.#pools.size;
+    return this.#pools.size - this.#sparesCount;
   }
 
   find(name: string): Pool | undefined {
-    return this.#pools.get(name);
+    const pool = this.#pools.get(name);
+    return pool?.isSpare ? undefined : pool;
   }
 
-  /** The pool of that name; an awaited one when there is none. */
-  open(name: string): Pool {
-    const found = this.#pools.get(name);
-    if (found !== undefined) return found;
+  /** The pool of that name; when there is none an awaited one, or one made with `size` items where a spare has so many. */
+  open(name: string, size?: number): Pool {
+    const known = this.#pools.get(name);
+    if (known?.isSpare === false) return known;
     this.#options.requireName(name);
-    const spare = this.#spares.pop();
-    spare?.reuse(name);
-    const pool = spare ?? new Pool(name);
+    if (known !== undefined) return this.#reuse(known, { name, size });
+    const pool = this.#oldestSpare(name, size) ?? new Pool(name);
     this.#pools.set(name, pool);
     return pool;
+  }
+
+  #oldestSpare(name: string, size: number | undefined): Pool | undefined {
+    const spare = this.#spares.first;
+    if (spare === undefined || this.#sparesCount < sparesMax) return undefined;
+    this.#pools.delete(spare.name);
+    return this.#reuse(spare, { name, size });
+  }
+
+  #reuse(spare: Pool, about: { readonly name: string; readonly size: number | undefined }): Pool {
+    this.#spares.remove(spare);
+    this.#sparesCount -= 1;
+    spare.reuse(about);
+    return spare;
   }
 
   /** The defined pool of that name.
    *  @throws {EphemeralError} `unknown_pool`, `size_mismatch` for one made on first use */
   requireDefined(name: string, action: string): Pool {
-    const pool = this.#pools.get(name);
+    const pool = this.find(name);
     if (pool?.kind === "defined") return pool;
     if (pool?.kind === "made") throw madeOnFirstUse(action, pool);
     throw new EphemeralError("unknown_pool", `Cannot ${action} pool ${JSON.stringify(name)}: nobody has defined it`);
@@ -75,13 +93,20 @@ export class PoolRegister {
 
   /** Forgets `pool` when nobody has, wants or has defined anything of it. */
   dropIdle(pool: Pool): void {
-    if (!pool.isIdle || this.#pools.get(pool.name) !== pool) return;
-    this.#pools.delete(pool.name);
-    if (this.#spares.length < sparesMax) this.#spares.push(pool);
+    if (!pool.isIdle || pool.isSpare) return;
+    if (this.#sparesCount === sparesMax) {
+      this.#pools.delete(pool.name);
+      return;
+    }
+    pool.isSpare = true;
+    this.#spares.append(pool);
+    this.#sparesCount += 1;
   }
 
   clear(): void {
     this.#pools.clear();
+    this.#spares.clear();
+    this.#sparesCount = 0;
     this.#definedCount = 0;
   }
 }

@@ -28,6 +28,10 @@ export class Pool {
   heldCount = 0;
   /** Wants of the command that runs now: what it has opened must not be forgotten meanwhile. */
   askedCount = 0;
+  /** Idle, and kept to be used again. Only `pool-register.ts` writes these three. */
+  isSpare = false;
+  previous: Pool | undefined;
+  next: Pool | undefined;
   readonly #items: (PoolItem | undefined)[] = [];
   /** These three are made when they are first needed: most locks live and die without. */
   #lanes: PoolLanes | undefined;
@@ -70,9 +74,12 @@ export class Pool {
     return this.kind !== "defined" && this.heldCount + this.askedCount === 0 && !this.isWanted;
   }
 
-  /** Makes an idle pool as good as new, under another name: a lock lives shorter than what it is made of takes to make. */
-  reuse(name: string): void {
+  /** Makes a spare as good as new: a lock lives shorter than what it is made of takes to make. When it was made with `size`
+   *  items it is that already. */
+  reuse({ name, size }: { readonly name: string; readonly size: number | undefined }): void {
     this.name = name;
+    this.isSpare = false;
+    if (this.kind === "made" && this.size === size) return;
     this.kind = "awaited";
     for (const slots of [this.#everything.slots, this.#free, this.#shareable]) slots.fill(0);
   }
@@ -105,10 +112,8 @@ export class Pool {
   isDefinedAs(definition: readonly PoolItemDefinition[]): boolean {
     const last = this.#definition;
     if (last?.length !== definition.length) return false;
-    return last.every((item, index) => {
-      const other = definition[index];
-      return other !== undefined && identityOf(item) === identityOf(other);
-    });
+    const identities = definition.map(identityOf);
+    return last.every((item, index) => identityOf(item) === identities[index]);
   }
 
   /** Adds items; one with the value of an item that is out, or about to leave, brings that back instead. */

@@ -197,7 +197,8 @@ export class Pools {
 
   /** Adds a want to `waiter`; its pool is made, or opened for waiting, when there is none yet. */
   #resolve(waiter: PoolWaiter, { pool: name, count, match, mode, size }: PoolWant): void {
-    const pool = this.#pools.open(name);
+    const isPlain = size !== undefined && count <= size && match.length === 0;
+    const pool = this.#pools.open(name, isPlain ? size : undefined);
     pool.askedCount += 1;
     waiter.wants.push(new Want(waiter, { pool, selection: pool.select(match), count, mode }));
     if (size !== undefined && pool.kind === "awaited") this.#make(pool, { size, count, match });
@@ -242,7 +243,7 @@ export class Pools {
   }
 
   #choose(waiter: PoolWaiter): SlotChoice | undefined {
-    return chooseSlots(waiter, (pool) => this.#lastSlots.of(waiter.caller.id, pool));
+    return chooseSlots(waiter, this.#lastSlots);
   }
 
   #give(waiter: PoolWaiter, choice: SlotChoice): Grant {

@@ -3,6 +3,7 @@
  * may compete for the same items, so what was chosen for one want moves to another item when a later want needs it.
  */
 import { EphemeralError } from "../../protocol/errors.ts";
+import type { LastSlots } from "./last-slots.ts";
 import type { PoolWaiter, Want } from "./pool-waiter.ts";
 
 /** As many slots as each want counts, in the wants' order. */
@@ -11,20 +12,17 @@ export type SlotChoice = readonly number[];
 /** Slots a want may have, the best first; at least `atMost` of them where there are so many. */
 type Candidates = (want: Want, atMost: number) => readonly number[];
 
-/** The slot a session had last of a pool; −1 for none. */
-export type PreferredSlot = (pool: string) => number;
-
 /** The slots `waiter` may have now, without overtaking anybody who came before it; undefined when that is not all it wants. */
-export function chooseSlots(waiter: PoolWaiter, preferredSlot: PreferredSlot): SlotChoice | undefined {
-  const { request, wants } = waiter;
+export function chooseSlots(waiter: PoolWaiter, lastSlots: LastSlots): SlotChoice | undefined {
+  const { caller, request, wants } = waiter;
   const only = wants[0];
   if (wants.length === 1 && only !== undefined) {
-    const preferred = request.prefersLast ? preferredSlot(only.pool.name) : -1;
+    const preferred = request.prefersLast ? lastSlots.of(caller.id, only.pool.name) : -1;
     const slots = only.pool.slotsFor(only, { atMost: only.count, preferred });
     return slots.length < only.count ? undefined : slots;
   }
   return choose(wants, (want, atMost) => {
-    const preferred = request.prefersLast ? preferredSlot(want.pool.name) : -1;
+    const preferred = request.prefersLast ? lastSlots.of(caller.id, want.pool.name) : -1;
     return want.pool.slotsFor(want, { atMost, preferred });
   });
 }

@@ -260,6 +260,12 @@ export class WaitQueue<Member extends Linked<Member>> {
     this.first = member;
   }
 
+  /** Lets go of all at once; they do not know. */
+  clear(): void {
+    this.first = undefined;
+    this.#last = undefined;
+  }
+
   remove(member: Member): void {
     const { previous, next } = member;
     if (previous === undefined) this.first = next;
