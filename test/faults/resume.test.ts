@@ -78,6 +78,15 @@ describe.each(places)("a client cut off %s", (_where, cut) => {
     expect(await scene.watcher.lease("accounts", "other", null, { size: 1 })).toBe(0);
   });
 
+  test("acquire and release of a lock: it is held once, is free again, and its caller knows", async () => {
+    await using scene = await Scene.open();
+    const lock = await actWithCut(scene, cut, () => scene.client.lock("database"));
+    expect(await scene.holds()).toEqual([`grant ${lock.id}`]);
+    const other = await scene.client.lock("other");
+    expect(await actWithCut(scene, cut, () => settled(lock.release()))).toBe(true);
+    expect([await scene.holds(), lock.lost.aborted, other.lost.aborted]).toEqual([[`grant ${other.id}`], false, false]);
+  });
+
   test("once: leads, produces one time, and everybody has the value", async () => {
     await using scene = await Scene.open();
     let produced = 0;

@@ -197,6 +197,16 @@ describe("a client that cannot go on", () => {
     expect([scene.client.state, scene.flaky.count]).toEqual(["disconnected", 1]);
   });
 
+  test("is told of the locks it had, but not of those it has given back", async () => {
+    await using scene = await Scene.open({ lingerMs: 0 });
+    const [kept, released] = [await scene.client.lock("kept"), await scene.client.lock("released")];
+    expect(await released.release()).toBe(true);
+    scene.flaky.current.end();
+    await until(() => scene.lost.length > 0);
+    expect(scene.lost).toEqual([{ kind: "grant", key: kept.id, fence: kept.fence }]);
+    expect([kept.lost.aborted, released.lost.aborted]).toEqual([true, false]);
+  });
+
   test("is not told of what had run out before", async () => {
     await using scene = await Scene.open({ lingerMs: 0 });
     await scene.client.lease("accounts", "short", 20);
