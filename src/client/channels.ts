@@ -78,7 +78,7 @@ export class Channels implements PushListener {
     return this.#connection.call({ command: { action: "presence", channel }, read: ({ members }) => members });
   }
 
-  list(prefix: string | undefined): Promise<readonly ChannelInfo[]> {
+  channels(prefix?: string): Promise<readonly ChannelInfo[]> {
     return this.#connection.call({ command: { action: "channels", prefix }, read: ({ channels }) => channels });
   }
 

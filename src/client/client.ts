@@ -3,19 +3,19 @@
  * made with the first command, shared by all, and keeps the process alive only while an answer is awaited. What is loaded
  * later takes its errors from here: then all that is loaded at once is one file of a bundle.
  */
-import type { CommandName, Health, ListedItem, Reply, SessionInfo, Stats } from "../protocol/commands.ts";
+import type { CommandName, ListedItem, Reply } from "../protocol/commands.ts";
 import { jsonText } from "../protocol/json-values.ts";
 import type { Outgoing } from "./call.ts";
-import type { GetOptions, IncrOptions, LeaseOptions, OnceOptions, SetOptions } from "./command-options.ts";
+import type { GetOptions, IncrOptions, LeaseOptions, SetOptions } from "./command-options.ts";
 import { Connection } from "./connection.ts";
 import { webReconnectBounds } from "./connection-state.ts";
 import { dialling } from "./dialling.ts";
 import { asyncDisposeSymbol, disposeSymbol } from "./disposal.ts";
 import { processVariables } from "./environment.ts";
 import { notStorable } from "./failures.ts";
+import { Later } from "./later.ts";
 import { type ClientOptions, type ClientSettings, clientSettings } from "./options.ts";
-import { Turns } from "./turns.ts";
-import type { Watch, WatchEvent, Watches, WatchOptions } from "./watches.ts";
+import { readValue } from "./stored-value.ts";
 
 export type { ChannelInfo, Member, Position } from "../protocol/channels.ts";
 export type { ClientCodec } from "../protocol/codec.ts";
@@ -56,12 +56,11 @@ export type { Watch, WatchEvent, WatchOptions } from "./watches.ts";
 /** Keys asked for at once by `list`. */
 const keysPerPage = 1000;
 
-export class Client extends Turns {
+export class Client extends Later {
   /** Path of the broker's pipe, or its URL. */
   readonly pipe: string;
   readonly #settings: ClientSettings;
   readonly #connection: Connection;
-  #watches: Watches | undefined;
 
   /** Makes a client of the broker at `pipe`, which may be its URL (`ws:`, `wss:`), else at `EPHEMERAL_PIPE`, else at
    *  `EPHEMERAL_URL`. Nothing is dialled before the first command, which
@@ -86,7 +85,7 @@ export class Client extends Turns {
       lingerMs: settings.lingerMs,
       onLost: settings.onLost,
     });
-    super(connection, settings.clock);
+    super(connection, settings);
     this.#settings = settings;
     this.pipe = settings.pipe;
     this.#connection = connection;
@@ -128,7 +127,7 @@ export class Client extends Turns {
     return this.#connection.call({
       command,
       // The caller says what was stored; a codec cannot tell.
-      read: (reply) => this.#readValue(key, reply) as Value | Promise<Value>,
+      read: (reply) => readValue(this.#settings.codec, { key, ...reply }) as Value | Promise<Value>,
       waitMs: options?.waitMs,
       signal: options?.signal,
     });
@@ -146,17 +145,6 @@ export class Client extends Turns {
     const { ttl, ...options } = typeof by === "object" ? by : { by };
     const ttlIfNew = this.#settings.defaultTtlMs;
     return this.#call({ action: "incr", key, by: options.by, ttl, ttlIfNew }, (reply) => reply.value);
-  }
-
-  /** Tells `listener` what becomes of keys that begin with `prefix`, from when it resolves until `stop()`: each `set`, `del` and
-   *  `expired`, in the order of the broker. Survives a lost connection; the listener then gets a `gap`, as it does when it
-   *  was too slow. When no broker comes back it gets `lost`, and the watch is over. Keeps the process alive, unless told to
-   *  `unref`.
-   *  @throws {EphemeralError} `too_many_names` past 64 prefixes */
-  async watch(prefix: string, listener: (event: WatchEvent) => void, options?: WatchOptions): Promise<Watch> {
-    const { Watches } = await import("./watches.ts");
-    this.#watches ??= new Watches(this.#connection);
-    return this.#watches.start({ prefix, listener, ...options });
   }
 
   /** Removes `key`. Resolves to whether it was there.
@@ -202,49 +190,11 @@ export class Client extends Turns {
     return this.#call({ action: "release", workerId, key }, (reply) => reply.released);
   }
 
-  /** The value of `key`, produced by exactly one of all its callers in the run. The others wait for it; when the producer's
-   *  process dies, the first of them produces. `options.signal` ends the waiting, not a producer that runs.
-   *  @throws what `produce` threw, here; elsewhere {EphemeralError} `producer_failed` with its message
-   *  @throws {EphemeralError} `timeout` after `options.waitMs`, which is −1 unless told */
-  async once<Value>(key: string, produce: () => Value | Promise<Value>, options?: OnceOptions): Promise<Value> {
-    const { runOnce } = await import("./single-flight.ts");
-    const shared = runOnce(this.#connection, {
-      key,
-      produce,
-      ttlMs: options?.ttl ?? this.#settings.defaultTtlMs,
-      waitMs: options?.waitMs ?? -1,
-      signal: options?.signal,
-      readShared: (reply) => this.#readValue(key, reply),
-    });
-    // All callers of a key produce the same kind of value.
-    return shared as Promise<Value>;
-  }
-
   /** The round trip to the broker, in milliseconds. */
   ping(): Promise<number> {
     const { clock } = this.#settings;
     const startedAtMs = clock.nowMs();
     return this.#call({ action: "ping" }, () => clock.nowMs() - startedAtMs);
-  }
-
-  stats(): Promise<Stats> {
-    return this.#call({ action: "stats" }, (reply) => reply.stats);
-  }
-
-  health(): Promise<Health & { readonly ok: true }> {
-    return this.#call({ action: "health" }, ({ status, uptime, timestamp, capacity, memory, connections }) => {
-      return { ok: true, status, uptime, timestamp, capacity, memory, connections } as const;
-    });
-  }
-
-  /** The broker's numbers in Prometheus' text format. */
-  metrics(): Promise<string> {
-    return this.#call({ action: "metrics" }, (reply) => reply.metrics);
-  }
-
-  /** Who is connected, what each holds and waits for. */
-  ps(): Promise<readonly SessionInfo[]> {
-    return this.#call({ action: "ps" }, (reply) => reply.sessions);
   }
 
   /** Closes the connection for good; the broker frees what this client holds. Commands without an answer fail with
@@ -263,12 +213,6 @@ export class Client extends Turns {
     const ttl = options.ttl ?? (scope === "session" ? undefined : this.#settings.defaultTtlMs);
     const command = { action: "set", key, value: member, ttl, if: options.if, version, scope, ...sizes } as const;
     return this.#call(command, (reply) => reply.version);
-  }
-
-  #readValue(key: string, reply: { readonly value: unknown; readonly compressed?: boolean | undefined }): unknown {
-    const { value } = reply;
-    if (!reply.compressed) return this.#settings.codec.fromMember(value);
-    return import("./compressed.ts").then(({ decompressValue }) => decompressValue(key, value));
   }
 
   #call<Name extends CommandName, Result>(

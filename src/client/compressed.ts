@@ -2,7 +2,6 @@
  * The seed's compressed values: the JSON text, gzipped, as base64, beside a flag. Reading one is bounded, so that a small
  * value cannot fill the memory. Uses Compression Streams, the same on Node, Bun and in a browser.
  */
-
 import { fromJsonValue } from "../protocol/json-values.ts";
 import { MiB } from "../protocol/sizes.ts";
 import { EphemeralError } from "./client.ts";

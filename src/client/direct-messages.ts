@@ -2,12 +2,11 @@
  * Requests and events, as the client's callers see them: who answers which method, who listens to which event, and the answers
  * on their way back. Loaded with the first of their calls. Knows nothing of frames.
  */
-
 import type { Addressee, EventPush, RequestCommands, RequestPush } from "../protocol/requests.ts";
 import { EphemeralError } from "./client.ts";
 import type { Connection } from "./connection.ts";
 import type { PushListener } from "./push-listeners.ts";
-import type { EventListener, RequestHandler, RequestOptions, Service, StandingOptions } from "./requests.ts";
+import type { EventListener, RequestHandler, RequestOptions, Requests, Service, StandingOptions } from "./requests.ts";
 import { Standings } from "./standings.ts";
 
 /** A reason is for people; longer ones are cut. */
@@ -18,7 +17,7 @@ interface Hearing {
   readonly listener: EventListener;
 }
 
-export class DirectMessages implements PushListener {
+export class DirectMessages implements Requests, PushListener {
   readonly #connection: Connection;
   readonly #standings: Standings;
   readonly #handlers = new Map<string, RequestHandler>();
@@ -32,12 +31,13 @@ export class DirectMessages implements PushListener {
     connection.pushListeners.add(this);
   }
 
-  async serve(method: string, handler: RequestHandler, options: StandingOptions = {}): Promise<Service> {
+  async serve<Data>(method: string, handler: RequestHandler<Data>, options: StandingOptions = {}): Promise<Service> {
     if (this.#handlers.has(method)) {
       const text = `Cannot serve ${JSON.stringify(method)}: this client serves it already`;
       throw new EphemeralError("bad_command", text);
     }
-    this.#handlers.set(method, handler);
+    // What is asked is the caller's to know; a codec cannot tell.
+    this.#handlers.set(method, handler as RequestHandler);
     const ended = (): void => void this.#handlers.delete(method);
     const end = await this.#standings.start({ action: "serve", method, stop: undefined }, { ...options, ended });
     let stopping: Promise<void> | undefined;
@@ -56,8 +56,13 @@ export class DirectMessages implements PushListener {
     };
   }
 
-  async listen(event: string, listener: EventListener, options: StandingOptions = {}): Promise<() => void> {
-    const hearing = { event, listener };
+  async onEvent<Data>(
+    event: string,
+    listener: EventListener<Data>,
+    options: StandingOptions = {},
+  ): Promise<() => void> {
+    // As with `serve`.
+    const hearing = { event, listener: listener as EventListener };
     const ended = (): void => void this.#hearings.delete(hearing);
     // Any command would do: all it needs is a connection.
     const stop = await this.#standings.start({ action: "ping" }, { ...options, ended });
@@ -65,17 +70,18 @@ export class DirectMessages implements PushListener {
     return stop;
   }
 
-  request(method: string, data: unknown, { to, waitMs, signal }: RequestOptions = {}): Promise<unknown> {
+  async request<Answer>(method: string, data?: unknown, { to, waitMs, signal }: RequestOptions = {}): Promise<Answer> {
     const { codec } = this.#connection;
     return this.#connection.call({
       command: { action: "request", method, data: codec.toMember(data ?? null), to },
-      read: (reply) => codec.fromMember(reply.data),
+      // What is answered is the caller's to know, too.
+      read: (reply) => codec.fromMember(reply.data) as Answer,
       waitMs,
       signal,
     });
   }
 
-  send(to: Addressee, event: string, data: unknown): Promise<number> {
+  async send(to: Addressee, event: string, data?: unknown): Promise<number> {
     const command = { action: "send", to, event, data: this.#connection.codec.toMember(data ?? null) } as const;
     return this.#connection.call({ command, read: (reply) => reply.receivers });
   }

@@ -2,7 +2,6 @@
  * The handle of what was acquired: values to use, a signal that says when they are no longer ours, and the ways to give them
  * back. Where a time to live was asked for, it is renewed from here. Knows nothing of how it was acquired.
  */
-
 import type { ErrorCode } from "../protocol/errors.ts";
 import type { GrantedItem, GrantReply } from "../protocol/pools.ts";
 import type { Outgoing } from "./call.ts";

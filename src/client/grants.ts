@@ -6,12 +6,12 @@ import type { Request } from "../protocol/commands.ts";
 import type { GrantReply, PoolItemInput, PoolWant, WhyReply } from "../protocol/pools.ts";
 import { EphemeralError } from "./client.ts";
 import type { ClientClock } from "./client-clock.ts";
-import type { AcquireOptions, PoolItem, Want } from "./command-options.ts";
+import type { AcquireOptions, LockOptions, PoolItem, SeatOptions, Want } from "./command-options.ts";
 import type { Connection } from "./connection.ts";
 import { Grant } from "./grant.ts";
-import type { Wants } from "./turns.ts";
+import type { Holding, PoolHandle, Turns, Wants } from "./turns.ts";
 
-export class Grants {
+export class Grants implements Turns {
   readonly #connection: Connection;
   readonly #clock: ClientClock;
 
@@ -20,7 +20,7 @@ export class Grants {
     this.#clock = clock;
   }
 
-  acquire<Value>(wants: Wants, options: AcquireOptions): Promise<Grant<Value>> {
+  acquire<Value>(wants: Wants, options: AcquireOptions = {}): Promise<Grant<Value>> {
     const { ttl, prefer, owner, waitMs = -1, signal } = options;
     const command = { action: "acquire", wants: wantsOf(wants, options), ttl, prefer, owner } as const;
     const held = { connection: this.#connection, clock: this.#clock, ttlMs: ttl };
@@ -33,20 +33,51 @@ export class Grants {
     });
   }
 
-  put(action: "pool.define" | "pool.add", pool: string, items: readonly PoolItem[]): Promise<number> {
-    const command = { action, pool, items: items.map((item) => this.#itemOf(pool, item)) };
-    return this.#connection.call<"pool.define" | "pool.add", number>({ command, read: ({ size }) => size });
+  lock(name: string, options?: LockOptions): Promise<Grant<number>> {
+    return this.acquire({ pool: name, size: 1 }, options);
   }
 
-  remove(pool: string, slots: readonly number[] | undefined): Promise<number> {
-    return this.#connection.call({ command: { action: "pool.remove", pool, slots }, read: ({ size }) => size });
+  semaphore(name: string, seats: number, options?: SeatOptions): Promise<Grant<number>> {
+    return this.acquire({ pool: name, size: seats }, options);
   }
 
-  quarantine(item: { pool: string; slot: number; reason: string }): Promise<void> {
-    return this.#connection.call({ command: { action: "quarantine", ...item }, read: () => undefined });
+  withItem<Value, Result>(pool: Wants, ...rest: Rest<AcquireOptions, Value, Result>): Promise<Result> {
+    return using((options) => this.acquire<Value>(pool, options), rest);
   }
 
-  why(request: Request<"why">): Promise<WhyReply> {
+  withLock<Result>(name: string, ...rest: Rest<LockOptions, number, Result>): Promise<Result> {
+    return using((options) => this.lock(name, options), rest);
+  }
+
+  withSeat<Result>(name: string, seats: number, ...rest: Rest<SeatOptions, number, Result>): Promise<Result> {
+    return using((options) => this.semaphore(name, seats, options), rest);
+  }
+
+  pool(name: string): PoolHandle {
+    const put = async (action: "pool.define" | "pool.add", items: readonly PoolItem[]): Promise<number> => {
+      const command = { action, pool: name, items: items.map((item) => this.#itemOf(name, item)) };
+      return this.#connection.call<"pool.define" | "pool.add", number>({ command, read: ({ size }) => size });
+    };
+    return {
+      define: (items) => put("pool.define", items),
+      add: (items) => put("pool.add", items),
+      remove: (slots) => {
+        const command = { action: "pool.remove", pool: name, slots } as const;
+        return this.#connection.call({ command, read: ({ size }) => size });
+      },
+      quarantine: (slot, reason) => {
+        const command = { action: "quarantine", pool: name, slot, reason } as const;
+        return this.#connection.call({ command, read: () => undefined });
+      },
+      show: () => this.#why({ pool: name }),
+    };
+  }
+
+  why(name: string): Promise<WhyReply> {
+    return this.#why({ key: name });
+  }
+
+  #why(request: Request<"why">): Promise<WhyReply> {
     return this.#connection.call({ command: { action: "why", ...request }, read: (reply) => reply });
   }
 
@@ -69,4 +100,21 @@ function wantOf(want: string | Want, options: AcquireOptions): PoolWant {
   // As it is read: what nobody says is one item of any kind, for oneself, and need not be written.
   const { pool, size } = own;
   return { pool, count: own.count ?? count, match: own.match ?? match, mode: own.mode ?? mode, size } as PoolWant;
+}
+
+type Rest<Options, Value, Result> =
+  | readonly [Holding<Value, Result>]
+  | readonly [options: Options, work: Holding<Value, Result>];
+
+async function using<Options, Value, Result>(
+  acquire: (options: Options | undefined) => Promise<Grant<Value>>,
+  rest: Rest<Options, Value, Result>,
+): Promise<Result> {
+  const [options, work] = rest.length === 1 ? [undefined, rest[0]] : rest;
+  const grant = await acquire(options);
+  try {
+    return await work(grant);
+  } finally {
+    await grant.release();
+  }
 }

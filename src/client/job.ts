@@ -2,7 +2,6 @@
  * The handle of a job that was taken: what there is to do, a signal that says when it is no longer ours, and the ways to end
  * it. Where a time was asked for within which to ack it, it is renewed from here.
  */
-
 import type { TakenJob } from "../protocol/sharing.ts";
 import type { Outgoing } from "./call.ts";
 import { EphemeralError } from "./client.ts";

@@ -2,7 +2,6 @@
  * What a queue's handle does: pushes jobs in frames the broker takes, and hands them out one by one, each ended by the end
  * of what is done with it. Loaded with the first call of a queue.
  */
-
 import type { DeadJob, JobInput, QueueCounts, QueueInfo, TakenJob } from "../protocol/sharing.ts";
 import { EphemeralError } from "./client.ts";
 import type { ClientClock } from "./client-clock.ts";

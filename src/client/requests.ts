@@ -1,11 +1,9 @@
 /**
- * The part of the client that asks other processes of the run and answers them, and says things to one of them. What it needs
- * is loaded with the first of its calls.
+ * The part of the client that asks other processes of the run and answers them, and says things to one of them, as its
+ * callers see it.
  */
 import type { Addressee } from "../protocol/requests.ts";
 import type { WaitOptions } from "./command-options.ts";
-import type { Connection } from "./connection.ts";
-import type { DirectMessages } from "./direct-messages.ts";
 
 /** Whose request or event it is. */
 export interface Origin {
@@ -37,55 +35,23 @@ export interface RequestOptions extends WaitOptions {
   readonly to?: { readonly session: string } | undefined;
 }
 
-export class Requests {
-  readonly #load: () => Promise<DirectMessages>;
-  #loading: Promise<DirectMessages> | undefined;
-
-  /** @internal */
-  constructor(connection: Connection) {
-    this.#load = async () => new (await import("./direct-messages.ts")).DirectMessages(connection);
-  }
-
+export interface Requests {
   /** Answers requests of `method` until `stop()`, each as it comes, beside others that run; the first may come before it
    *  resolves. Several processes share a method: who has the fewest to answer is asked. Survives a lost connection. Keeps the process alive,
    *  unless told to `unref`.
    *  @throws {EphemeralError} `bad_command` when this client serves it already, `too_many_names` past 64 methods */
-  async serve<Data = unknown>(
-    method: string,
-    handler: RequestHandler<Data>,
-    options?: StandingOptions,
-  ): Promise<Service> {
-    // What is asked is the caller's to know; a codec cannot tell.
-    return (await this.#loaded()).serve(method, handler as RequestHandler, options);
-  }
+  serve<Data = unknown>(method: string, handler: RequestHandler<Data>, options?: StandingOptions): Promise<Service>;
 
   /** Asks one of those who serve `method`, and resolves to the answer. Somebody has to serve it now, and may take its time; with
    *  `waitMs` it waits for somebody too, and so long for both.
    *  @throws {EphemeralError} `no_responder`; `responder_failed` with what the handler threw, or with `details.outcome`
    *  "unknown" when its process ended; `timeout` with who has had it for how long */
-  async request<Answer = unknown>(method: string, data?: unknown, options?: RequestOptions): Promise<Answer> {
-    // What is answered is the caller's to know, too.
-    return (await this.#loaded()).request(method, data, options) as Promise<Answer>;
-  }
+  request<Answer = unknown>(method: string, data?: unknown, options?: RequestOptions): Promise<Answer>;
 
   /** Says `event` to one session, or to all of a user, and resolves to how many were connected to hear it. */
-  async send(to: Addressee, event: string, data?: unknown): Promise<number> {
-    return (await this.#loaded()).send(to, event, data);
-  }
+  send(to: Addressee, event: string, data?: unknown): Promise<number>;
 
   /** Tells `listener` of each `event` that is sent to this client's session, from when it resolves, to what stops it. What is
    *  sent while the connection is lost is missing. Keeps the process alive, unless told to `unref`. */
-  async onEvent<Data = unknown>(
-    event: string,
-    listener: EventListener<Data>,
-    options?: StandingOptions,
-  ): Promise<() => void> {
-    // As with `serve`.
-    return (await this.#loaded()).listen(event, listener as EventListener, options);
-  }
-
-  #loaded(): Promise<DirectMessages> {
-    this.#loading ??= this.#load();
-    return this.#loading;
-  }
+  onEvent<Data = unknown>(event: string, listener: EventListener<Data>, options?: StandingOptions): Promise<() => void>;
 }

@@ -2,50 +2,60 @@
  * `client.once`: one caller of many produces a value, all get it. Owns what the caller that was chosen has to do, also when
  * its turn was lost while it worked. Who is chosen is the broker's decision.
  */
-
-import type { Reply, WaitMs } from "../protocol/commands.ts";
 import { EphemeralError } from "./client.ts";
+import type { OnceOptions } from "./command-options.ts";
 import type { Connection } from "./connection.ts";
+import { readValue } from "./stored-value.ts";
 
-export interface SingleFlight<Value> {
-  readonly key: string;
-  readonly produce: () => Value | Promise<Value>;
-  readonly ttlMs: number;
-  readonly waitMs: WaitMs;
-  readonly signal: AbortSignal | undefined;
-  /** Reads a value somebody else produced. */
-  readonly readShared: (reply: SharedReply) => unknown;
+export interface Once {
+  /** The value of `key`, produced by exactly one of all its callers in the run. The others wait for it; when the producer's
+   *  process dies, the first of them produces. `options.signal` ends the waiting, not a producer that runs. What was produced
+   *  once is never produced again: when the turn was lost meanwhile, the value that took its place is returned, or ours is
+   *  offered again.
+   *  @throws what `produce` threw, here; elsewhere {EphemeralError} `producer_failed` with its message
+   *  @throws {EphemeralError} `timeout` after `options.waitMs`, which is −1 unless told */
+  once<Value>(key: string, produce: () => Value | Promise<Value>, options?: OnceOptions): Promise<Value>;
 }
-
-type SharedReply = Extract<Reply<"once">, { readonly value: unknown }>;
 
 /** Turns lost one after another before we stop trying to share what we produced. */
 const lostTurnsMax = 3;
 /** A reason is for people; longer ones are cut. */
 const reasonCharactersMax = 1000;
 
-/** Resolves to the shared value of `key`, made by `produce` here or elsewhere. What was produced once is never produced again:
- *  when the turn was lost meanwhile, the value that took its place is returned, or ours is offered again.
- *  @throws what `produce` threw, here; `producer_failed` with its message, elsewhere */
-export async function runOnce<Value>(connection: Connection, flight: SingleFlight<Value>): Promise<unknown> {
-  const { key, waitMs, signal } = flight;
-  let produced: { readonly value: Value } | undefined;
-  for (let lostTurns = 0; ; lostTurns++) {
-    const turn = await connection.call({
-      command: { action: "once", key },
-      read: (reply) => reply,
-      waitMs,
-      signal,
-    });
-    if (!("leader" in turn)) return flight.readShared(turn);
-    try {
-      produced ??= { value: await flight.produce() };
-      await share(connection, { ...flight, fence: turn.fence, value: produced.value });
-      return produced.value;
-    } catch (error) {
-      if (produced !== undefined && isLostTurn(error) && lostTurns < lostTurnsMax) continue;
-      await giveUp(connection, { key, fence: turn.fence, reason: reasonOf(error) });
-      throw error;
+export class SingleFlight implements Once {
+  readonly #connection: Connection;
+  readonly #defaultTtlMs: number;
+
+  constructor(connection: Connection, defaultTtlMs: number) {
+    this.#connection = connection;
+    this.#defaultTtlMs = defaultTtlMs;
+  }
+
+  async once<Value>(
+    key: string,
+    produce: () => Value | Promise<Value>,
+    { ttl: ttlMs = this.#defaultTtlMs, waitMs = -1, signal }: OnceOptions = {},
+  ): Promise<Value> {
+    const connection = this.#connection;
+    let produced: { readonly value: Value } | undefined;
+    for (let lostTurns = 0; ; lostTurns++) {
+      const turn = await connection.call({
+        command: { action: "once", key },
+        read: (reply) => reply,
+        waitMs,
+        signal,
+      });
+      // All callers of a key produce the same kind of value.
+      if (!("leader" in turn)) return readValue(connection.codec, { key, ...turn }) as Value | Promise<Value>;
+      try {
+        produced ??= { value: await produce() };
+        await share(connection, { key, ttlMs, fence: turn.fence, value: produced.value });
+        return produced.value;
+      } catch (error) {
+        if (produced !== undefined && isLostTurn(error) && lostTurns < lostTurnsMax) continue;
+        await giveUp(connection, { key, fence: turn.fence, reason: reasonOf(error) });
+        throw error;
+      }
     }
   }
 }

@@ -29,6 +29,15 @@ export interface Watch {
   stop(): Promise<void>;
 }
 
+export interface Watching {
+  /** Tells `listener` what becomes of keys that begin with `prefix`, from when it resolves until `stop()`: each `set`, `del` and
+   *  `expired`, in the order of the broker. Survives a lost connection; the listener then gets a `gap`, as it does when it
+   *  was too slow. When no broker comes back it gets `lost`, and the watch is over. Keeps the process alive, unless told to
+   *  `unref`.
+   *  @throws {EphemeralError} `too_many_names` past 64 prefixes */
+  watch(prefix: string, listener: (event: WatchEvent) => void, options?: WatchOptions): Promise<Watch>;
+}
+
 interface Listening extends WatchOptions {
   readonly prefix: string;
   readonly listener: (event: WatchEvent) => void;
@@ -42,7 +51,7 @@ interface Entry {
 }
 
 /** @internal */
-export class Watches implements PushListener {
+export class Watches implements Watching, PushListener {
   readonly #connection: Connection;
   readonly #entries = new Set<Entry>();
 
@@ -51,7 +60,8 @@ export class Watches implements PushListener {
     connection.pushListeners.add(this);
   }
 
-  async start(listening: Listening): Promise<Watch> {
+  async watch(prefix: string, listener: (event: WatchEvent) => void, options?: WatchOptions): Promise<Watch> {
+    const listening: Listening = { prefix, listener, ...options };
     const letGo = listening.unref ? undefined : this.#connection.hold();
     const entry: Entry = { listening, letGo, isOpen: false };
     this.#entries.add(entry);
@@ -61,7 +71,7 @@ export class Watches implements PushListener {
       this.#forget(entry);
       throw error;
     }
-    return { prefix: listening.prefix, stop: () => this.#stop(entry) };
+    return { prefix, stop: () => this.#stop(entry) };
   }
 
   push(push: Readonly<Record<string, unknown>>): void {

@@ -2,7 +2,6 @@
  * A WebSocket, by the class that browsers, Bun and Node from 22 on have, or one that is handed in. Silence is its death: a
  * broker asks regularly whether we are there, and a network may be gone without a word. Knows nothing of commands.
  */
-
 import type { WebFraming } from "../protocol/codec.ts";
 import { mayReconnect } from "../protocol/errors.ts";
 import { EphemeralError } from "./client.ts";

@@ -46,7 +46,7 @@ export const watchPage = definePage({
       else lines.add(lineOf(event));
     };
     try {
-      const watching = new Watches(connection).start({ prefix: args.prefix ?? "", listener, overflow });
+      const watching = new Watches(connection).watch(args.prefix ?? "", listener, { overflow });
       await Promise.race([watching.then(() => over.promise), absence, lines.failed]);
     } finally {
       connection.close();

@@ -1,0 +1,106 @@
+/**
+ * All that a client does beside values and leases, in parts that are loaded with the first call of each. What is to be known of
+ * their methods stands with each part's interface; here they are only named.
+ */
+import type { Reports } from "./broker-reports.ts";
+import type { Publication, PublishOptions } from "./channel-options.ts";
+import type { QueueOptions } from "./command-options.ts";
+import type { Connection } from "./connection.ts";
+import { LatePart } from "./late-part.ts";
+import type { Messaging } from "./messaging.ts";
+import type { ClientSettings } from "./options.ts";
+import type { Requests } from "./requests.ts";
+import type { Queue, Sharing } from "./sharing.ts";
+import type { Once } from "./single-flight.ts";
+import type { PoolHandle, Turns } from "./turns.ts";
+import type { Watching } from "./watches.ts";
+
+type All = Messaging & Once & Reports & Requests & Sharing & Turns & Watching;
+
+/** What a part does for the client under the same name. */
+const methods: { readonly [Name in keyof Parts]: readonly (keyof All)[] } = {
+  channels: ["subscribe", "history", "presence", "channels"],
+  grants: ["acquire", "lock", "semaphore", "withItem", "withLock", "withSeat", "why"],
+  messages: ["serve", "request", "send", "onEvent"],
+  reports: ["stats", "health", "metrics", "ps"],
+  sharedWork: ["rateLimit", "penalize", "barrier", "onEnd"],
+  singleFlight: ["once"],
+  watches: ["watch"],
+};
+
+type Parts = ReturnType<typeof partsOf>;
+
+function partsOf(connection: Connection, { clock, defaultTtlMs }: ClientSettings) {
+  return {
+    channels: new LatePart(async () => new (await import("./channels.ts")).Channels(connection, clock)),
+    grants: new LatePart(async () => new (await import("./grants.ts")).Grants(connection, clock)),
+    messages: new LatePart(async () => new (await import("./direct-messages.ts")).DirectMessages(connection)),
+    reports: new LatePart(async () => new (await import("./broker-reports.ts")).BrokerReports(connection)),
+    sharedWork: new LatePart(async () => new (await import("./shared-work.ts")).SharedWork(connection, clock)),
+    singleFlight: new LatePart(
+      async () => new (await import("./single-flight.ts")).SingleFlight(connection, defaultTtlMs),
+    ),
+    watches: new LatePart(async () => new (await import("./watches.ts")).Watches(connection)),
+  };
+}
+
+class Loader {
+  readonly #connection: Connection;
+  readonly #parts: Parts;
+
+  static {
+    for (const [part, names] of Object.entries(methods)) {
+      for (const name of names) {
+        const value = function (this: Loader, ...given: unknown[]): Promise<unknown> {
+          // The table names parts and their methods.
+          const late = this.#parts[part as keyof Parts] as LatePart<unknown>;
+          return late.call((loaded) => (loaded as Record<keyof All, Method>)[name](...given));
+        };
+        Object.defineProperty(Loader.prototype, name, { value });
+      }
+    }
+  }
+
+  constructor(connection: Connection, settings: ClientSettings) {
+    this.#connection = connection;
+    this.#parts = partsOf(connection, settings);
+  }
+
+  async publish(channel: string, data: unknown, options?: PublishOptions): Promise<Publication> {
+    // Written at once: what the caller changes afterwards is not sent.
+    const member = this.#connection.codec.toMember(data);
+    return this.#parts.channels.call((channels) => channels.publish(channel, member, options));
+  }
+
+  pool(name: string): PoolHandle {
+    const call = <Result>(use: (pool: PoolHandle) => Promise<Result>): Promise<Result> =>
+      this.#parts.grants.call((grants) => use(grants.pool(name)));
+    return {
+      define: (items) => call((pool) => pool.define(items)),
+      add: (items) => call((pool) => pool.add(items)),
+      remove: (slots) => call((pool) => pool.remove(slots)),
+      quarantine: (slot, reason) => call((pool) => pool.quarantine(slot, reason)),
+      show: () => call((pool) => pool.show()),
+    };
+  }
+
+  queue<Data>(name: string, options?: QueueOptions): Queue<Data> {
+    const { sharedWork } = this.#parts;
+    const call = <Result>(use: (queue: Queue<Data>) => Promise<Result>): Promise<Result> =>
+      sharedWork.call((work) => use(work.queue(name, options)));
+    return {
+      name,
+      push: (items, last) => call((queue) => queue.push(items, last)),
+      close: () => call((queue) => queue.close()),
+      info: () => call((queue) => queue.info()),
+      async *[Symbol.asyncIterator]() {
+        yield* await call(async (queue) => queue);
+      },
+    };
+  }
+}
+
+type Method = (...given: unknown[]) => Promise<unknown>;
+
+/** The methods of the table are those of the interfaces. */
+export const Later = Loader as unknown as new (connection: Connection, settings: ClientSettings) => All;
