@@ -1,6 +1,6 @@
 import { describe, expect, test } from "bun:test";
 import { join } from "node:path";
-import { Client, type ClientOptions, type EphemeralError } from "../../src/client/client.ts";
+import { Client, type ClientOptions } from "../../src/client/client.ts";
 import type { WebSocketClass } from "../../src/client/websocket-transport.ts";
 import { msgpack } from "../../src/msgpack/client-codec.ts";
 import { lineClient, testBroker } from "../support/broker.ts";
@@ -128,7 +128,10 @@ describe("a client over a WebSocket", () => {
     await client.subscribe("room", heard.handler, { onEvent: heard.onEvent });
     const port = Number(new URL(first.url ?? "").port);
     await first[Symbol.asyncDispose]();
-    expect(await client.ping().catch((error: EphemeralError) => error.code)).toBe("unavailable");
+    await expect(client.ping()).rejects.toMatchObject({
+      code: "unavailable",
+      message: expect.stringContaining("pages of another origin want --allow-origin"),
+    });
     await using second = await testBroker({ port, token: "t".repeat(32) });
     await heard.until(1);
     await using other = new Client(second.pipe);

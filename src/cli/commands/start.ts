@@ -152,7 +152,7 @@ function explained(error: unknown, runRoot: string): unknown {
   if (!error.message.startsWith("Cannot start broker")) return error;
   const hint =
     typeof error.details?.port === "number"
-      ? "Give another --port; 0 takes a free one, which EPHEMERAL_URL and --port-file tell"
+      ? "Give another --port or --host; port 0 is a free one, which EPHEMERAL_URL and --port-file tell"
       : `Its place would be in ${runRoot}; XDG_RUNTIME_DIR or TMPDIR name another`;
   return new HintedError(error.code, error.message, { hint });
 }
