@@ -95,6 +95,14 @@ const step = fc.oneof(
   { weight: 1, arbitrary: fc.record({ action: fc.constant("renew"), nth, ttlMs: fc.constantFrom(5, 100) }) },
   { weight: 1, arbitrary: fc.record({ action: fc.constant("quarantine"), nth }) },
   {
+    weight: 1,
+    arbitrary: fc.record({
+      action: fc.constant("quarantineItem"),
+      pool: fc.constantFrom("p", "p", "p", "q", "q", "k"),
+      slot: fc.nat(5),
+    }),
+  },
+  {
     weight: 2,
     arbitrary: fc.record({
       action: fc.constantFrom("define", "define", "add"),
@@ -169,6 +177,13 @@ class Pair {
         command,
         () => engine.removeFromPool(step),
         () => naive.remove(step.pool, step.slots),
+      );
+    } else if (step.action === "quarantineItem") {
+      const { pool, slot } = step;
+      this.#record(
+        command,
+        () => engine.quarantineItem({ pool, slot, reason: "broken" }, { id: "s0", label: undefined }),
+        () => naive.quarantineItem(pool, slot),
       );
     } else if (step.action === "cancel") this.#cancel(step.nth);
     else if (step.action === "end") this.end(step.session);

@@ -190,6 +190,17 @@ export class NaivePools {
     return {};
   }
 
+  quarantineItem(name: string, slot: number): Outcome {
+    this.sweep();
+    const pool = this.#pool(name);
+    if (pool?.kind === "made") return "size_mismatch";
+    if (pool?.kind !== "defined") return "unknown_pool";
+    const item = pool.items.find((other) => other.slot === slot && !other.isLeaving);
+    if (!item) return "not_found";
+    item.isQuarantined = true;
+    return {};
+  }
+
   cancel(command: number): boolean {
     this.sweep();
     const wait = this.waits.find((other) => other.command === command);
