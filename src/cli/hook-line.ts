@@ -21,9 +21,10 @@ export function hookLine(
   const variables = Object.entries({ ...Object.fromEntries(inherited), ...env }).map(
     ([name, value]) => `${name}=${value}`,
   );
-  // Not with env(1): a program's arguments are for everybody to see. What the shell keeps to itself, it may refuse to take.
-  const exports = `command export ${[...variables, mark].map(quoted).join(" ")} 2> /dev/null`;
-  const script = `${exports}; cd -- ${quoted(cwd)} && exec ${argv.map(quoted).join(" ")}`;
+  // Not with env(1): a program's arguments are for everybody to see. What the shell keeps to itself, it may refuse to take, and
+  // then takes nothing of the rest of the line.
+  const exports = [...variables, mark].map((entry) => `command export ${quoted(entry)};`).join(" ");
+  const script = `{ ${exports} } 2> /dev/null; cd -- ${quoted(cwd)} && exec ${argv.map(quoted).join(" ")}`;
   return [`${timeoutMs / 1000}`, mark, shownInShell(argv), script].map(quoted).join(" ").replaceAll("\n", `'"$nl"'`);
 }
 
