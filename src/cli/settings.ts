@@ -119,13 +119,28 @@ export function durationFlag(flags: Flags, name: string): number | undefined {
   return given === undefined ? undefined : readNumber(given, durationUnit);
 }
 
+interface CountOptions {
+  readonly name: string;
+  readonly atLeast: number;
+  readonly atMost?: number;
+}
+
 /** A flag that holds a count, at least `atLeast`; undefined when it was not given. */
-export function countFlag(flags: Flags, { name, atLeast }: { name: string; atLeast: number }): number | undefined {
+export function countFlag(flags: Flags, { name, atLeast, atMost = Infinity }: CountOptions): number | undefined {
   const given = findGiven(name, [], { flags, environment: {} });
   if (given === undefined) return undefined;
   const count = readNumber(given, countUnit);
-  if (count >= atLeast) return count;
-  throw usageError(`Cannot read --${name}: wanted at least ${atLeast}, got ${count}`, correctionOf(given));
+  if (count >= atLeast && count <= atMost) return count;
+  const wanted = count < atLeast ? `at least ${atLeast}` : `at most ${atMost}`;
+  throw usageError(`Cannot read --${name}: wanted ${wanted}, got ${count}`, correctionOf(given));
+}
+
+/** Commands side by side: each has a shell that watches over it, and descriptors; and one session may not have more waits. */
+export const lanesMax = 256;
+
+/** `--jobs`: 1 without it. */
+export function jobsFlag(flags: Flags): number {
+  return countFlag(flags, { name: "jobs", atLeast: 1, atMost: lanesMax }) ?? 1;
 }
 
 /** `--wait`: 0 without it, −1 for `forever`, else milliseconds. */

@@ -67,6 +67,8 @@ export async function supervise(child: Child, options: SupervisionOptions): Prom
     receive(signal, false);
   }
   const ending = await child.ended;
+  // A terminal tells the child and us at once, and we may hear of the child's end first: what ended it counts all the same.
+  if (ending.kind === "killed" || ending.status !== 0) await new Promise((resolve) => setImmediate(resolve));
   clearTimeout(grace);
   return ending;
 }

@@ -135,6 +135,8 @@ describe("ephemeral queue, by hand", () => {
     [["push", "specs", "--json-value", "a"], "Cannot read jobs: number 1 is no JSON (1 characters)"],
     [["run", "specs"], "Cannot run a queue: there is no command"],
     [["run", "specs", "-j", "0", "--", "true"], "Cannot read --jobs: wanted at least 1, got 0"],
+    // Once that were shells until there were no descriptors left, a complaint for each further one, and seven minutes.
+    [["run", "specs", "-j", "257", "--", "true"], "Cannot read --jobs: wanted at most 256, got 257"],
   ])("%j is refused", async (args, message) => {
     await using scene = await Scene.open();
     const { status, stderr } = await scene.run(args);
@@ -245,6 +247,20 @@ describe("ephemeral queue run", () => {
     for await (const { id, attempt } of scene.queue) attempts.push(`${id}/${attempt}`);
     expect(attempts.toSorted()).toEqual(["a/1", "b/1", "c/1"]);
     await until(() => run.processes().length === 0);
+  });
+
+  test("Ctrl-C in the terminal gives all jobs back unharmed, though their commands may end before it hears of it", async () => {
+    await using scene = await Scene.open();
+    const lanes = 8;
+    await scene.queue.push(Array.from({ length: lanes + 1 }, (_, index) => `${index}`));
+    const script = "echo ready; exec sleep 1000";
+    const run = scene.start(["-j", `${lanes}`, "--", "sh", "-c", script], { inTerminal: true });
+    await until(() => run.stdout.split("ready").length > lanes);
+    run.type("\x03");
+    expect(await run.ending()).toEqual({ status: 130, killed: true });
+    // Half of the jobs once counted as failed.
+    await run.said(`: 0 of ${lanes + 1} done in `);
+    expect(run.stdout).toContain(`here 0 done, ${lanes} given back`);
   });
 
   test("a second Ctrl-C in the terminal kills what does not end at the first", async () => {

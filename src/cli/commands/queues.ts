@@ -11,7 +11,7 @@ import { HintedError, usageError } from "../failure.ts";
 import { type Paint, printable, table } from "../output.ts";
 import { definePage } from "../page.ts";
 import { readJobs, textOfData } from "../queue-items.ts";
-import { countFlag, durationFlag, findGiven, readNumber, waitFlag } from "../settings.ts";
+import { durationFlag, findGiven, jobsFlag, lanesMax, readNumber, waitFlag } from "../settings.ts";
 import { numberUnit } from "../units.ts";
 
 const definitions = {
@@ -45,7 +45,12 @@ const definitions = {
   delay: { type: "string", valueHint: "DURATION", description: "With nack: nobody takes it again before that" },
   reason: { type: "string", valueHint: "TEXT", description: "With nack: why, as info shows it of dead jobs" },
   pass: { type: "boolean", description: "With nack: this attempt does not count" },
-  jobs: { type: "string", valueHint: "N", short: "j", description: "With run: so many at a time (default: 1)" },
+  jobs: {
+    type: "string",
+    valueHint: "N",
+    short: "j",
+    description: `With run: so many at a time, at most ${lanesMax} (default: 1)`,
+  },
   "retry-after": {
     type: "string",
     valueHint: "DURATION",
@@ -149,7 +154,7 @@ const actions: Readonly<Record<string, Action>> = {
       await runQueue(args, {
         queue: args.queue,
         command: wordsOf(args),
-        lanesCount: countFlag(args, { name: "jobs", atLeast: 1 }) ?? 1,
+        lanesCount: jobsFlag(args),
         waitMs: args.wait === undefined ? -1 : waitFlag(args),
         retryAfterMs: durationFlag(args, "retry-after"),
         isJson: args.json === true,

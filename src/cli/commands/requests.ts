@@ -7,7 +7,7 @@ import { call, callThrough, clientFlags } from "../call.ts";
 import { givenData } from "../message-data.ts";
 import { shownValue } from "../output.ts";
 import { definePage } from "../page.ts";
-import { countFlag, waitFlag } from "../settings.ts";
+import { jobsFlag, lanesMax, waitFlag } from "../settings.ts";
 
 const dataNote =
   "DATA is JSON where it can be read as JSON, else text; a dash reads it from standard input, where it may be bytes too. Without it, it is null.";
@@ -74,7 +74,12 @@ export const servePage = definePage({
   ],
   args: {
     method,
-    jobs: { type: "string", valueHint: "N", short: "j", description: "Commands that run at a time (default: 1)" },
+    jobs: {
+      type: "string",
+      valueHint: "N",
+      short: "j",
+      description: `Commands that run at a time, at most ${lanesMax} (default: 1)`,
+    },
     grace: {
       type: "string",
       valueHint: "DURATION",
@@ -83,7 +88,7 @@ export const servePage = definePage({
     ...placeFlags,
   },
   async perform(args) {
-    const lanesCount = countFlag(args, { name: "jobs", atLeast: 1 }) ?? 1;
+    const lanesCount = jobsFlag(args);
     const { runService } = await import("../service-run.ts");
     await runService(args, { method: args.method, command: args._.slice(1), lanesCount });
   },
