@@ -135,7 +135,7 @@ export class Connection {
 
   /** Refuses what the broker could only answer by closing the connection under everybody else's commands. */
   #assertFits(call: Call): void {
-    const { frameBytesMax } = { ...assumedLimits, ...this.hello?.limits };
+    const frameBytesMax = this.hello?.limits?.frameBytesMax ?? assumedLimits.frameBytesMax;
     const bytes = call.frameBytes(frameBytesMax);
     if (bytes <= frameBytesMax) return;
     throw new EphemeralError("too_large", `Cannot ${call.action}: it takes ${bytes} bytes, limit is ${frameBytesMax}`);
