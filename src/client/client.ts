@@ -12,7 +12,6 @@ import { webReconnectBounds } from "./connection-state.ts";
 import { dialling } from "./dialling.ts";
 import { asyncDisposeSymbol, disposeSymbol } from "./disposal.ts";
 import { processVariables } from "./environment.ts";
-import { notStorable } from "./failures.ts";
 import { Later } from "./later.ts";
 import { type ClientOptions, type ClientSettings, clientSettings } from "./options.ts";
 import { readValue } from "./stored-value.ts";
@@ -110,7 +109,6 @@ export class Client extends Later {
   set(key: string, value: unknown, ttl?: number | SetOptions): Promise<number> {
     const options = typeof ttl === "object" ? ttl : { ttl };
     try {
-      if (value === undefined) throw notStorable(key);
       const member = this.#settings.codec.toMember(value);
       if (this.#settings.compressionThreshold === Number.POSITIVE_INFINITY)
         return this.#store(key, { member, options });

@@ -62,7 +62,3 @@ async function thrownLater(error: EphemeralError): Promise<never> {
   if (stack !== undefined && !error.stack?.includes("\n    at async ")) error.stack = stack;
   throw error;
 }
-
-export function notStorable(key: string): EphemeralError {
-  return new EphemeralError("bad_command", `Cannot set "${key}": wanted JSON or a Uint8Array, got undefined`);
-}

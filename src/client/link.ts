@@ -13,7 +13,7 @@ import type { ClientClock } from "./client-clock.ts";
 import { helloCommand, type Introduction } from "./greeting.ts";
 import { json } from "./json-codec.ts";
 import { assumedLimits } from "./known-limits.ts";
-import { closeOf, type Loss, lossOf } from "./loss.ts";
+import { closeOf, type Farewell, type Loss, lossOf } from "./loss.ts";
 import type { Transport } from "./transport.ts";
 
 export interface LinkOptions {
@@ -233,8 +233,9 @@ export class Link {
   }
 
   readonly #onMessage = (message: Readonly<Record<string, unknown>>): boolean => {
+    // What it is of the protocol's shapes, `id` and `push` tell; the peer is the broker that owns our socket.
     if (typeof message.id === "number") this.#answer(message.id, message);
-    else if (message.push === "closing") this.#closing(message);
+    else if (message.push === "closing") this.#closing(message as unknown as Farewell);
     else if (message.push !== undefined) this.#events.onPush?.(message);
     // It could not read something of ours, and cannot say what: whoever waits for that would wait in vain.
     else if (message.ok === false) this.#break(errorOfReply(message));
@@ -255,8 +256,8 @@ export class Link {
   }
 
   /** The broker is about to close: what is not sent yet waits for the next link, or for none. */
-  #closing(push: Readonly<Record<string, unknown>>): void {
-    const { error, mayReturn } = closeOf(push);
+  #closing(farewell: Farewell): void {
+    const { error, mayReturn } = closeOf(farewell);
     if (!mayReturn) {
       this.#refuse(error);
       return;

@@ -2,7 +2,8 @@
  * Why a connection is gone, and whether it may be made again. Knows the close codes; what to do about them is the
  * connection's business.
  */
-import { closeCodes, EphemeralError, type ErrorCode, mayReconnect } from "../protocol/errors.ts";
+import { type CloseCode, EphemeralError, type ErrorCode, mayReconnect } from "../protocol/errors.ts";
+import type { ClosingPush } from "../protocol/pushes.ts";
 
 export interface Loss {
   readonly error: Error;
@@ -15,21 +16,26 @@ export function lossOf(error: Error): Loss {
 
 /** What the codes that keep us away mean to a caller; `unavailable` where there is no better word. */
 const refusals: Readonly<Record<number, ErrorCode>> = {
-  [closeCodes.authFailed]: "auth_failed",
-  [closeCodes.badRequest]: "bad_command",
-  [closeCodes.connectionLimit]: "too_many_connections",
-  [closeCodes.forbidden]: "forbidden",
-};
+  3500: "auth_failed",
+  3501: "bad_command",
+  3504: "too_many_connections",
+  3507: "forbidden",
+} satisfies { readonly [Code in CloseCode]?: ErrorCode };
 
-/** What a `closing` push says. */
-export function closeOf(push: Readonly<Record<string, unknown>>): { error: EphemeralError; mayReturn: boolean } {
-  const { code, reason, retryAfterMs } = push;
-  const closeCode = typeof code === "number" ? code : closeCodes.shutdown;
+/** The end of a connection as the broker tells it, in a push or by the close of a WebSocket. */
+export type Farewell = Pick<ClosingPush, "code" | "reason" | "retryAfterMs">;
+
+interface Close {
+  readonly error: EphemeralError;
+  readonly mayReturn: boolean;
+}
+
+/** What a farewell says. */
+export function closeOf({ code: closeCode, reason, retryAfterMs }: Farewell): Close {
   const text = `The broker closed the connection: ${reason} (${closeCode})`;
-  const extras = {
-    retryAfterMs: typeof retryAfterMs === "number" ? retryAfterMs : undefined,
+  const error = new EphemeralError(refusals[closeCode] ?? "unavailable", text, {
+    retryAfterMs,
     details: { closeCode },
-  };
-  const error = new EphemeralError(refusals[closeCode] ?? "unavailable", text, extras);
+  });
   return { error, mayReturn: mayReconnect(closeCode) };
 }

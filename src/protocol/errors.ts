@@ -117,9 +117,11 @@ export const closeCodes = {
   forbidden: 3507,
 } as const;
 
+export type CloseCode = (typeof closeCodes)[keyof typeof closeCodes];
+
 /** Codes 3000–3499 ask the client to come back; 3500–3999 to stay away. Anything else is a plain loss: come back. */
 export function mayReconnect(closeCode: number): boolean {
-  return closeCode < 3500 || closeCode > 3999;
+  return !(closeCode >= 3500 && closeCode <= 3999);
 }
 
 /** Fails the running command, never the process, when something that should hold does not. */
