@@ -292,12 +292,12 @@ describe("ephemeral queue run", () => {
   test("when the broker goes its command goes on, and then it ends with 69", async () => {
     await using scene = await Scene.open();
     await scene.queue.push(["a", "b"]);
-    const run = scene.start(["--", "sh", "-c", "echo ready; read line < go; echo $line"]);
-    Bun.spawnSync(["mkfifo", "go"], { cwd: run.directory });
+    const run = scene.start(["--", "sh", "-c", "mkfifo go; echo ready; read line < go; echo $line"]);
     await run.said("ready");
     await scene.stop();
     await run.complained('Lost job "a" of queue "specs"');
-    await Bun.write(`${run.directory}/go`, "went on\n");
+    // Waits for the command to open it, too.
+    await Bun.spawn(["sh", "-c", "echo went on > go"], { cwd: run.directory }).exited;
     expect(await run.ending()).toEqual({ status: 69, killed: false });
     await run.closedStreams();
     expect(run.stdout).toBe("ready\nwent on\n");
