@@ -69,6 +69,8 @@ export async function supervise(child: Child, options: SupervisionOptions): Prom
   const ending = await child.ended;
   // A terminal tells the child and us at once, and we may hear of the child's end first: what ended it counts all the same.
   if (ending.kind === "killed" || ending.status !== 0) await new Promise((resolve) => setImmediate(resolve));
+  // It takes no more: its pid may become another's, and what it left running is left alone.
+  options.inbox.open(() => {});
   clearTimeout(grace);
   return ending;
 }
