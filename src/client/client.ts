@@ -12,9 +12,9 @@ import { webReconnectBounds } from "./connection-state.ts";
 import { dialling } from "./dialling.ts";
 import { asyncDisposeSymbol, disposeSymbol } from "./disposal.ts";
 import { processVariables } from "./environment.ts";
+import { inflated } from "./inflating.ts";
 import { Later } from "./later.ts";
 import { type ClientOptions, type ClientSettings, clientSettings } from "./options.ts";
-import { readValue } from "./stored-value.ts";
 
 export type { ChannelInfo, Member, Position } from "../protocol/channels.ts";
 export type { ClientCodec } from "../protocol/codec.ts";
@@ -125,7 +125,8 @@ export class Client extends Later {
     return this.#connection.call({
       command,
       // The caller says what was stored; a codec cannot tell.
-      read: (reply) => readValue(this.#settings.codec, { key, ...reply }) as Value | Promise<Value>,
+      read: ({ value, compressed }) =>
+        (compressed ? inflated(key, value) : this.#settings.codec.fromMember(value)) as Value | Promise<Value>,
       waitMs: options?.waitMs,
       signal: options?.signal,
     });

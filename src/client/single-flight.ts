@@ -5,7 +5,7 @@
 import { EphemeralError } from "./client.ts";
 import type { OnceOptions } from "./command-options.ts";
 import type { Connection } from "./connection.ts";
-import { readValue } from "./stored-value.ts";
+import { inflated } from "./inflating.ts";
 
 export interface Once {
   /** The value of `key`, produced by exactly one of all its callers in the run. The others wait for it; when the producer's
@@ -45,8 +45,11 @@ export class SingleFlight implements Once {
         waitMs,
         signal,
       });
-      // All callers of a key produce the same kind of value.
-      if (!("leader" in turn)) return readValue(connection.codec, { key, ...turn }) as Value | Promise<Value>;
+      if (!("leader" in turn)) {
+        const { value, compressed } = turn;
+        // All callers of a key produce the same kind of value.
+        return (compressed ? inflated(key, value) : connection.codec.fromMember(value)) as Value | Promise<Value>;
+      }
       try {
         produced ??= { value: await produce() };
         await share(connection, { key, ttlMs, fence: turn.fence, value: produced.value });

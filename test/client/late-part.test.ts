@@ -1,0 +1,28 @@
+import { expect, test } from "bun:test";
+import { LatePart } from "../../src/client/late-part.ts";
+
+test("LatePart.call() loads once, and calls at once from then on", async () => {
+  let loads = 0;
+  const part = new LatePart(async () => ++loads);
+  expect(await Promise.all([part.call(async (load) => load), part.call(async (load) => load)])).toEqual([1, 1]);
+  const called: number[] = [];
+  void part.call(async (load) => called.push(load));
+  expect(called).toEqual([1]);
+});
+
+test("LatePart.call() lets no call overtake another, whenever it is loaded", async () => {
+  const said: string[] = [];
+  const loading = Promise.withResolvers<object>();
+  const part = new LatePart(() => loading.promise);
+  const say = (text: string): Promise<unknown> => part.call(async () => said.push(text));
+  const first = say("first");
+  // Runs between the end of the loading and the first call; what it says is called behind that, and after "third" is said.
+  queueMicrotask(() => {
+    queueMicrotask(() => void say("third"));
+    void say("second");
+  });
+  loading.resolve({});
+  await first;
+  await say("last");
+  expect(said).toEqual(["first", "second", "third", "last"]);
+});
