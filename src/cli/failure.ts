@@ -85,8 +85,16 @@ const hintOfCode: Partial<Record<ErrorCode, string>> = {
 /** What to do about `error`, in one line. */
 export function hintOf(error: unknown): string {
   if (error instanceof HintedError) return error.hint;
-  const hint = error instanceof EphemeralError ? hintOfCode[error.code] : undefined;
+  const hint = error instanceof EphemeralError ? (hintOfBound(error) ?? hintOfCode[error.code]) : undefined;
   return hint ?? "See: ephemeral help";
+}
+
+/** A refusal that names its bound means the flag of that name; its code is that of other bounds, too. */
+function hintOfBound({ details }: EphemeralError): string | undefined {
+  const bound = Object.keys(details ?? {}).find((name) => name.endsWith("Max"));
+  if (bound === undefined) return undefined;
+  const flag = bound.replace(/[A-Z]/g, (letter) => `-${letter.toLowerCase()}`);
+  return `The broker's bound is a flag of ephemeral start: --${flag}`;
 }
 
 /** The code callers branch on; `internal` for what is no error of ours. */
