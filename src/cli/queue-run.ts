@@ -11,6 +11,7 @@ import type { Job } from "../client/job.ts";
 import { Jobs } from "../client/jobs.ts";
 import { EphemeralError } from "../protocol/errors.ts";
 import type { QueueInfo } from "../protocol/sharing.ts";
+import { isStdoutBroken } from "./broken-stdout.ts";
 import { connectionTo } from "./call.ts";
 import type { Ending } from "./child.ts";
 import { findExecutable } from "./executable.ts";
@@ -179,6 +180,9 @@ class QueueRun {
   /** Says what became of the job. One that was ended with us, or never began, has not failed. */
   async #settle(job: Job, ending: Ending | undefined): Promise<Outcome> {
     if (ending?.kind === "exited" && ending.status === 0) return (await job.ack()) ? "done" : "lost";
+    // As a pipeline ends when its reader does: each job that is left would only die of it.
+    if (ending?.kind === "killed" && ending.signal === constants.signals.SIGPIPE && isStdoutBroken())
+      this.#receive("SIGPIPE");
     if (ending === undefined || this.#signal !== undefined) return (await job.giveBack()) ? "givenBack" : "lost";
     const reason = ending.kind === "exited" ? `exit status ${ending.status}` : `killed by signal ${ending.signal}`;
     return (await job.nack({ reason, delayMs: this.#parts.retryAfterMs })) ? "failed" : "lost";

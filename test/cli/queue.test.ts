@@ -20,11 +20,11 @@ class Scene implements AsyncDisposable {
   readonly client: Client;
   readonly stop: () => Promise<void>;
   readonly #stack: AsyncDisposableStack;
-  readonly #pipe: string;
+  readonly pipe: string;
 
   private constructor(stack: AsyncDisposableStack, broker: Awaited<ReturnType<typeof testBroker>>) {
     this.#stack = stack;
-    this.#pipe = broker.pipe;
+    this.pipe = broker.pipe;
     this.stop = () => broker.stop();
     this.client = stack.use(new Client(broker.pipe, { label: "watcher" }));
   }
@@ -40,12 +40,12 @@ class Scene implements AsyncDisposable {
 
   /** `ephemeral queue`, to its end. */
   run(args: readonly string[], options: InvocationOptions = {}): Promise<Invocation> {
-    return invoke(program, { ...options, args: ["queue", ...args], environment: { EPHEMERAL_PIPE: this.#pipe } });
+    return invoke(program, { ...options, args: ["queue", ...args], environment: { EPHEMERAL_PIPE: this.pipe } });
   }
 
   /** `ephemeral queue run specs`, in a folder of its own. */
   start(args: readonly string[], options: Omit<TrialOptions, "args"> = {}): Trial {
-    const placed = ["queue", "--pipe", this.#pipe, "run", "specs", ...args];
+    const placed = ["queue", "--pipe", this.pipe, "run", "specs", ...args];
     return this.#stack.use(new Trial(program, { ...options, args: placed }));
   }
 
@@ -261,6 +261,23 @@ describe("ephemeral queue run", () => {
     // Half of the jobs once counted as failed.
     await run.said(`: 0 of ${lanes + 1} done in `);
     expect(run.stdout).toContain(`here 0 done, ${lanes} given back`);
+  });
+
+  test("ends with who reads its commands' output, and leaves the other jobs for others", async () => {
+    await using scene = await Scene.open();
+    const jobs = Array.from({ length: 20 }, (_, index) => `${index}`);
+    await scene.queue.push(jobs, { closes: true });
+    const line = `{ "$@" queue run specs -- echo {}; echo "status $?" >&2; } | head -n 1`;
+    const piped = Bun.spawn(["sh", "-c", line, "sh", ...program.argv], {
+      env: { ...process.env, EPHEMERAL_PIPE: scene.pipe },
+      stderr: "pipe",
+    });
+    expect(await piped.stdout.text()).toBe("0\n");
+    expect(await piped.stderr.text()).toEndWith("status 141\n");
+    // Once all of them were tried three times, and dead.
+    const { depth, dead } = await scene.queue.info();
+    expect(dead).toBe(0);
+    expect(depth).toBeGreaterThan(0);
   });
 
   test("a second Ctrl-C in the terminal kills what does not end at the first", async () => {
