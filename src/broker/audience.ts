@@ -5,7 +5,8 @@
 import type { Publication } from "../engine/channels.ts";
 import type { MemberPush } from "../protocol/channels.ts";
 import type { Codec } from "../protocol/codec.ts";
-import type { PushFrame } from "./push-stream.ts";
+import type { Push } from "../protocol/pushes.ts";
+import type { Lost, PushFrame } from "./push-stream.ts";
 import { Pushes, type Subscriber, type Subscription, skipPush } from "./subscription.ts";
 
 /** Bytes of one turn that are handed on before its end. */
@@ -35,6 +36,9 @@ export class Audience {
     this.channel = channel;
     this.#heldMax = heldMax;
   }
+
+  /** What tells a subscriber that messages are missing. */
+  readonly gap = ({ from, to }: Lost): Push => ({ push: "gap", channel: this.channel, from, to });
 
   get size(): number {
     return this.#all.size;

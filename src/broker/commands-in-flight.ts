@@ -5,31 +5,32 @@
 import type { Awaitable } from "../engine/engine.ts";
 import type { Command, CommandName, ErrorReply, Reply } from "../protocol/commands.ts";
 import { EphemeralError } from "../protocol/errors.ts";
+import type { Limits } from "../protocol/limits.ts";
+import { parseCommand } from "../protocol/parse.ts";
+import type { Connection } from "./connection.ts";
 import type { Dispatcher } from "./dispatcher.ts";
 import type { Invocation } from "./invocation.ts";
-import type { Session } from "./session.ts";
-import { type Task, TaskLine } from "./task-line.ts";
+import { type Task, TaskLine, type TaskLineHost } from "./task-line.ts";
+
+/** What commands need of their connection, the same for all connections. */
+export interface CommandsHost {
+  /** Sends the reply to command `id`.
+   *  @throws what the codec throws for a reply it cannot write */
+  readonly answer: (connection: Connection, id: number | undefined, reply: object) => void;
+  /** Sends a refusal. */
+  readonly refuse: (connection: Connection, refusal: ErrorReply) => void;
+  /** Whether nothing may be begun now, for whatever reason. `goOn` is to be called when that changes. */
+  readonly isHeldBack: (connection: Connection) => boolean;
+  /** Whether too much of what was answered is unread, so that even what is begun is not to be answered. */
+  readonly isUnread: (connection: Connection) => boolean;
+  /** Told when a peer failed to prove itself. */
+  readonly authFailed: (connection: Connection, action: CommandName) => void;
+}
 
 export interface CommandsInFlightOptions {
   readonly dispatcher: Dispatcher;
-  readonly commandsMax: number;
-  /** Bytes of the commands that wait for their turn. */
-  readonly heldBytesMax: number;
-  /** Reads a frame again that was read as a command before. */
-  readonly read: (frame: Uint8Array) => Command;
-  /** Whose commands these are at the moment. */
-  readonly session: () => Session;
-  /** Sends the reply to command `id`.
-   *  @throws what the codec throws for a reply it cannot write */
-  readonly answer: (id: number | undefined, reply: object) => void;
-  /** Sends a refusal. */
-  readonly refuse: (refusal: ErrorReply) => void;
-  /** Whether nothing may be begun now, for whatever reason. `goOn` is to be called when that changes. */
-  readonly isHeldBack: () => boolean;
-  /** Whether too much of what was answered is unread, so that even what is begun is not to be answered. */
-  readonly isUnread: () => boolean;
-  /** Told when a peer failed to prove itself. */
-  readonly authFailed: (action: CommandName) => void;
+  readonly limits: Limits;
+  readonly host: CommandsHost;
 }
 
 /** An answer that waits until earlier ones have been read. It is not encoded yet: what it shows is shared. */
@@ -39,20 +40,28 @@ interface HeldAnswer {
 }
 
 export class CommandsInFlight {
-  readonly #options: CommandsInFlightOptions;
+  static readonly #lineHost: TaskLineHost<CommandsInFlight> = {
+    hasRoom: (commands, bytes) => commands.#hasRoom(bytes),
+    isHeldBack: (commands) => commands.#isHeldBack,
+    refuse: (commands) => commands.#refuse(commands.#refusal(commands.#tooMany(), undefined)),
+  };
+
+  readonly #connection: Connection;
+  readonly #dispatcher: Dispatcher;
+  readonly #limits: Limits;
+  readonly #host: CommandsHost;
   readonly #numbered = new Map<number, Invocation>();
-  readonly #ordered: TaskLine;
+  readonly #ordered: TaskLine<CommandsInFlight>;
   /** Every command that waits, with a number or without. */
   readonly #waiting = new Set<Invocation>();
   #heldAnswers: HeldAnswer[] = [];
 
-  constructor(options: CommandsInFlightOptions) {
-    this.#options = options;
-    this.#ordered = new TaskLine({
-      hasRoom: (bytes) => this.size < options.commandsMax && this.#ordered.bytes + bytes <= options.heldBytesMax,
-      isHeldBack: options.isHeldBack,
-      refuse: () => options.refuse(this.#refusal(this.#tooMany(), undefined)),
-    });
+  constructor(connection: Connection, { dispatcher, limits, host }: CommandsInFlightOptions) {
+    this.#connection = connection;
+    this.#dispatcher = dispatcher;
+    this.#limits = limits;
+    this.#host = host;
+    this.#ordered = new TaskLine<CommandsInFlight>(this, CommandsInFlight.#lineHost);
   }
 
   get size(): number {
@@ -68,15 +77,15 @@ export class CommandsInFlight {
         task: () => this.#run(command, invocation),
         kept: () => this.#keptTask(frame.slice(), invocation),
       });
-    } else if (this.size >= this.#options.commandsMax) this.#options.refuse(this.#refusal(this.#tooMany(), id));
-    else if (this.#numbered.has(id)) this.#options.refuse(this.#refusal(duplicateId(id), id));
+    } else if (this.size >= this.#limits.commandsInFlightMax) this.#refuse(this.#refusal(this.#tooMany(), id));
+    else if (this.#numbered.has(id)) this.#refuse(this.#refusal(duplicateId(id), id));
     else this.#runNumbered(command, invocation, id);
   }
 
   /** Refuses what could not even be read as a command; without a number in its turn among those without one. */
   refuse(error: unknown, id: number | undefined): void {
     const refusal = this.#refusal(error, id);
-    const task = (): void => this.#options.refuse(refusal);
+    const task = (): void => this.#refuse(refusal);
     if (id === undefined) this.#ordered.run({ bytes: 0, task, kept: () => task });
     else task();
   }
@@ -89,7 +98,7 @@ export class CommandsInFlight {
 
   /** Takes up what was held back. */
   goOn(): void {
-    while (this.#heldAnswers.length > 0 && !this.#options.isHeldBack()) {
+    while (this.#heldAnswers.length > 0 && !this.#isHeldBack) {
       const held = this.#heldAnswers.shift();
       if (held !== undefined) this.#answer(held.reply, held.command);
     }
@@ -110,7 +119,7 @@ export class CommandsInFlight {
   /** What waits is kept as it came: read, it can be twenty times as large. A function of its own, so that nothing else of its
    *  arrival is kept. */
   #keptTask(frame: Uint8Array, invocation: Invocation): Task {
-    return () => this.#run(this.#options.read(frame), invocation);
+    return () => this.#run(this.#read(frame), invocation);
   }
 
   #runNumbered(command: Command, invocation: Invocation, id: number): void {
@@ -124,7 +133,7 @@ export class CommandsInFlight {
   #run(command: Command, invocation: Invocation): Awaitable<void> {
     let result: Awaitable<Reply<CommandName>>;
     try {
-      result = this.#options.dispatcher.run(command, invocation);
+      result = this.#dispatcher.run(command, invocation);
     } catch (error) {
       this.#fail(error, command);
       return;
@@ -139,8 +148,8 @@ export class CommandsInFlight {
     return result.then(
       (reply) => {
         this.#waiting.delete(invocation);
-        if (waits) this.#options.dispatcher.countHandOver(command.action);
-        if (this.#options.isUnread()) this.#heldAnswers.push({ reply, command });
+        if (waits) this.#dispatcher.countHandOver(command.action);
+        if (this.#host.isUnread(this.#connection)) this.#heldAnswers.push({ reply, command });
         else this.#answer(reply, command);
       },
       (error) => {
@@ -152,24 +161,42 @@ export class CommandsInFlight {
 
   #answer(reply: object, command: Command): void {
     try {
-      this.#options.answer(command.id, reply);
+      this.#host.answer(this.#connection, command.id, reply);
     } catch (error) {
       this.#fail(error, command);
     }
   }
 
   #fail(error: unknown, { id, action }: Command): void {
-    const { dispatcher, refuse, session } = this.#options;
-    refuse(dispatcher.refusal(error, { id, action, session: session() }));
-    if (error instanceof EphemeralError && error.code === "auth_failed") this.#options.authFailed(action);
+    this.#refuse(this.#dispatcher.refusal(error, { id, action, session: this.#connection.session }));
+    if (error instanceof EphemeralError && error.code === "auth_failed")
+      this.#host.authFailed(this.#connection, action);
+  }
+
+  #hasRoom(bytes: number): boolean {
+    const { commandsInFlightMax, commandsHeldBytesMax } = this.#limits;
+    return this.size < commandsInFlightMax && this.#ordered.bytes + bytes <= commandsHeldBytesMax;
+  }
+
+  get #isHeldBack(): boolean {
+    return this.#host.isHeldBack(this.#connection);
+  }
+
+  #refuse(refusal: ErrorReply): void {
+    this.#host.refuse(this.#connection, refusal);
+  }
+
+  /** A frame that was read as a command before. */
+  #read(frame: Uint8Array): Command {
+    return parseCommand(this.#connection.codec.decode(frame), this.#limits);
   }
 
   #refusal(error: unknown, id: number | undefined): ErrorReply {
-    return this.#options.dispatcher.refusal(error, { id, session: this.#options.session() });
+    return this.#dispatcher.refusal(error, { id, session: this.#connection.session });
   }
 
   #tooMany(): EphemeralError {
-    const { commandsMax, heldBytesMax } = this.#options;
+    const { commandsInFlightMax: commandsMax, commandsHeldBytesMax: heldBytesMax } = this.#limits;
     const actual = `${this.size} are unanswered, ${this.#ordered.bytes} bytes of them wait for their turn`;
     return new EphemeralError(
       "too_many_commands",

@@ -7,22 +7,21 @@ import type { Codec } from "../protocol/codec.ts";
 import type { CommandName } from "../protocol/commands.ts";
 import { closeCodes } from "../protocol/errors.ts";
 import type { Limits } from "../protocol/limits.ts";
-import { parseCommand } from "../protocol/parse.ts";
 import type { Push } from "../protocol/pushes.ts";
 import { Admission } from "./admission.ts";
 import { CommandReader } from "./command-reader.ts";
-import { CommandsInFlight } from "./commands-in-flight.ts";
+import { type CommandsHost, CommandsInFlight } from "./commands-in-flight.ts";
 import type { Dispatcher } from "./dispatcher.ts";
 import type { Doorkeeper } from "./doorkeeper.ts";
 import type { Gate } from "./gate.ts";
-import { Inbox } from "./inbox.ts";
+import { Inbox, type InboxHost } from "./inbox.ts";
 import type { Log } from "./log.ts";
 import { Outbox } from "./outbox.ts";
-import type { PushStream } from "./push-stream.ts";
+import type { PushStream, StreamOptions } from "./push-stream.ts";
 import type { Session } from "./session.ts";
 import type { Carrier } from "./sessions.ts";
 import type { Closing, Socket } from "./socket.ts";
-import { type StreamOptions, Streams } from "./streams.ts";
+import { Streams, type StreamsHost } from "./streams.ts";
 import type { Tally } from "./tally.ts";
 import type { Turns } from "./turns.ts";
 import type { Wire } from "./wire.ts";
@@ -51,6 +50,27 @@ export interface ConnectionPeer {
 }
 
 export class Connection implements Carrier {
+  // Once for all connections: functions made for each of them would be half of what an idle one costs.
+  static readonly #inboxHost: InboxHost<Connection> = {
+    isStopped: (connection) => connection.#state !== "open",
+    frame: (connection, frame) => connection.#reader.read(frame),
+    goOn: (connection) => connection.#commands.goOn(),
+    workedOff: (connection) => connection.#endWithPeer(),
+    failed: (connection, error) => connection.#cannotRead(error),
+  };
+  static readonly #commandsHost: CommandsHost = {
+    answer: (connection, id, reply) => connection.#answer(id, reply),
+    refuse: (connection, refusal) => connection.#say(refusal),
+    isHeldBack: (connection) => !connection.#inbox.mayGoOn(),
+    isUnread: (connection) => connection.#state === "paused",
+    authFailed: (connection, action) => connection.#authFailed(action),
+  };
+  static readonly #streamsHost: StreamsHost = {
+    isOver: (connection) => connection.#state === "closing" || connection.#state === "closed",
+    close: (connection) => queueMicrotask(() => connection.close(closeCodes.slow, "pushes were not read in time")),
+    fellBehind: (connection) => connection.#parts.log?.warning("reader is behind", { session: connection.#session.id }),
+  };
+
   /** Whether what this peer says may be done. */
   readonly admission: Admission;
   /** Undefined for a door that keeps no watch. */
@@ -63,7 +83,7 @@ export class Connection implements Carrier {
   readonly wire: Wire;
   readonly #socket: Socket;
   readonly #outbox: Outbox;
-  readonly #inbox: Inbox;
+  readonly #inbox: Inbox<Connection>;
   readonly #commands: CommandsInFlight;
   readonly #reader: CommandReader;
   #streams: Streams | undefined;
@@ -79,56 +99,13 @@ export class Connection implements Carrier {
     this.#socket = peer.socket;
     this.#session = peer.session;
     this.#outbox = new Outbox(peer.socket);
-    this.#inbox = this.#openInbox();
+    const { turns, dispatcher, limits } = parts;
+    const { decoder } = peer.wire;
+    this.#inbox = new Inbox<Connection>(this, { decoder, turns, socket: peer.socket, host: Connection.#inboxHost });
     this.admission = new Admission(peer.gate);
     this.openedAtMs = parts.clock.nowMs();
-    this.#commands = this.#openCommands();
-    this.#reader = new CommandReader(this, { commands: this.#commands, limits: parts.limits });
-  }
-
-  #openStreams(): Streams {
-    const { limits, log } = this.#parts;
-    return new Streams({
-      outbox: this.#outbox,
-      limits,
-      encode: (push) => this.codec.encode(push),
-      isOver: () => this.#state === "closing" || this.#state === "closed",
-      close: () => queueMicrotask(() => this.close(closeCodes.slow, "pushes were not read in time")),
-      fellBehind: () => log?.warning("reader is behind", { session: this.#session.id }),
-    });
-  }
-
-  #openInbox(): Inbox {
-    const { turns, dispatcher } = this.#parts;
-    return new Inbox({
-      decoder: this.wire.decoder,
-      turns,
-      socket: this.#socket,
-      isStopped: () => this.#state !== "open",
-      frame: (frame) => this.#reader.read(frame),
-      goOn: () => this.#commands.goOn(),
-      workedOff: () => this.#endWithPeer(),
-      failed: (error) => {
-        this.#say(dispatcher.refusal(error, { id: undefined }));
-        this.close(closeCodes.badRequest, "a frame could not be read");
-      },
-    });
-  }
-
-  #openCommands(): CommandsInFlight {
-    const { limits, dispatcher } = this.#parts;
-    return new CommandsInFlight({
-      dispatcher,
-      commandsMax: limits.commandsInFlightMax,
-      heldBytesMax: limits.commandsHeldBytesMax,
-      read: (frame) => parseCommand(this.codec.decode(frame), limits),
-      session: () => this.#session,
-      answer: (id, reply) => this.#answer(id, reply),
-      refuse: (refusal) => this.#say(refusal),
-      isHeldBack: () => !this.#inbox.mayGoOn(),
-      isUnread: () => this.#state === "paused",
-      authFailed: (action) => this.#authFailed(action),
-    });
+    this.#commands = new CommandsInFlight(this, { dispatcher, limits, host: Connection.#commandsHost });
+    this.#reader = new CommandReader(this, { commands: this.#commands, limits });
   }
 
   /** Commands that are not answered yet. */
@@ -241,13 +218,19 @@ export class Connection implements Carrier {
 
   /** A way for the pushes of one subscription, with what is done when this reader is slow. */
   openStream(options: StreamOptions): PushStream {
-    this.#streams ??= this.#openStreams();
+    const { limits } = this.#parts;
+    this.#streams ??= new Streams(this, { outbox: this.#outbox, limits, host: Connection.#streamsHost });
     return this.#streams.open(options);
   }
 
   /** Takes the wait of command `target` out of its queue. False when it was answered already. */
   cancel(target: number): boolean {
     return this.#commands.cancel(target);
+  }
+
+  #cannotRead(error: unknown): void {
+    this.#say(this.#parts.dispatcher.refusal(error, { id: undefined }));
+    this.close(closeCodes.badRequest, "a frame could not be read");
   }
 
   #answer(id: number | undefined, reply: object): void {

@@ -105,8 +105,7 @@ export class Hub {
     const audience = this.#audiences.get(channel) ?? this.#addAudience(channel);
     const before = audience.find(subscriber);
     if (before !== undefined) audience.remove(before);
-    const gap = ({ from, to }: { from: number; to: number }) => ({ push: "gap", channel, from, to }) as const;
-    const stream = subscriber.openStream({ overflow, gap });
+    const stream = subscriber.openStream({ overflow, gap: audience.gap });
     const subscription = { subscriber, codec: subscriber.codec, stream, group, hearsMembers, held: undefined };
     audience.add(subscription);
     const channels = this.#channelsOf.get(subscriber) ?? new Set();

@@ -7,53 +7,65 @@ import type { FrameDecoder } from "../protocol/frame.ts";
 import type { Socket } from "./socket.ts";
 import type { Turns } from "./turns.ts";
 
-export interface InboxOptions {
+/** What an inbox needs of its owner, the same for all owners. */
+export interface InboxHost<Owner> {
+  /** Whether nothing more is to be begun, until `goOn` is called. */
+  readonly isStopped: (owner: Owner) => boolean;
+  /** Handed each frame, valid only during the call. */
+  readonly frame: (owner: Owner, frame: Uint8Array) => void;
+  /** What was begun before may go on, ahead of what came later. */
+  readonly goOn: (owner: Owner) => void;
+  /** Everything that has come is worked off. */
+  readonly workedOff: (owner: Owner) => void;
+  /** The stream cannot be read any further. */
+  readonly failed: (owner: Owner, error: unknown) => void;
+}
+
+export interface InboxOptions<Owner> {
   readonly decoder: FrameDecoder;
   readonly turns: Turns;
   readonly socket: Pick<Socket, "pause" | "resume">;
-  /** Whether nothing more is to be begun, until `goOn` is called. */
-  readonly isStopped: () => boolean;
-  /** Handed each frame, valid only during the call. */
-  readonly frame: (frame: Uint8Array) => void;
-  /** What was begun before may go on, ahead of what came later. */
-  readonly goOn: () => void;
-  /** Everything that has come is worked off. */
-  readonly workedOff: () => void;
-  /** The stream cannot be read any further. */
-  readonly failed: (error: unknown) => void;
+  readonly host: InboxHost<Owner>;
 }
 
-export class Inbox {
-  readonly #options: InboxOptions;
+export class Inbox<Owner> {
+  readonly #owner: Owner;
+  readonly #decoder: FrameDecoder;
+  readonly #turns: Turns;
+  readonly #socket: Pick<Socket, "pause" | "resume">;
+  readonly #host: InboxHost<Owner>;
   /** What came while nothing could be begun, or behind the frame that was the last of a turn. */
   #held: Uint8Array[] = [];
   #state: "open" | "waiting for a turn" | "closed" = "open";
 
-  constructor(options: InboxOptions) {
-    this.#options = options;
+  constructor(owner: Owner, { decoder, turns, socket, host }: InboxOptions<Owner>) {
+    this.#owner = owner;
+    this.#decoder = decoder;
+    this.#turns = turns;
+    this.#socket = socket;
+    this.#host = host;
   }
 
   /** Whether one more frame, or one more command, may be begun. At the end of a turn it may not, and we stand in line for
    *  the next one. */
   mayGoOn(): boolean {
-    const { turns, socket } = this.#options;
     if (!this.#isReading) return false;
-    if (!turns.isOver) return true;
+    if (!this.#turns.isOver) return true;
     this.#state = "waiting for a turn";
-    socket.pause();
-    turns.wait(this.#takeTurn);
+    this.#socket.pause();
+    this.#turns.wait(() => this.#takeTurn());
     return false;
   }
 
   /** Takes what the kernel brought. */
   receive(chunk: Uint8Array): void {
-    this.#options.turns.begin();
+    this.#turns.begin();
     this.#take(chunk);
   }
 
   /** Takes up what was stopped. */
   goOn(): void {
-    this.#options.turns.begin();
+    this.#turns.begin();
     if (this.#isReading) this.#workOff();
   }
 
@@ -69,23 +81,23 @@ export class Inbox {
   }
 
   get #isReading(): boolean {
-    return this.#state === "open" && !this.#options.isStopped();
+    return this.#state === "open" && !this.#host.isStopped(this.#owner);
   }
 
-  readonly #takeTurn = (): void => {
+  #takeTurn(): void {
     if (this.#state !== "waiting for a turn") return;
     this.#state = "open";
     if (this.#isReading) this.#workOff();
-  };
+  }
 
   #workOff(): void {
-    this.#options.goOn();
+    this.#host.goOn(this.#owner);
     const held = this.#held;
     this.#held = [];
     for (const bytes of held) this.#take(bytes);
     if (!this.#isReading) return;
-    this.#options.socket.resume();
-    this.#options.workedOff();
+    this.#socket.resume();
+    this.#host.workedOff(this.#owner);
   }
 
   #take(chunk: Uint8Array): void {
@@ -95,10 +107,10 @@ export class Inbox {
       return;
     }
     try {
-      const taken = this.#options.decoder.push(chunk, this.#takeFrame);
+      const taken = this.#decoder.push(chunk, this.#takeFrame);
       if (taken < chunk.length) this.#keep(chunk.slice(taken));
     } catch (error) {
-      this.#options.failed(error);
+      this.#host.failed(this.#owner, error);
     }
   }
 
@@ -108,7 +120,7 @@ export class Inbox {
   }
 
   readonly #takeFrame = (frame: Uint8Array): boolean => {
-    this.#options.frame(frame);
+    this.#host.frame(this.#owner, frame);
     return this.mayGoOn();
   };
 }

@@ -3,7 +3,7 @@
  * back and recovers; `gap` drops and then says what; `latest` keeps the newest of each key and says what it dropped.
  * Pushes never wait for the kernel and never stop the reading of commands. Knows nothing of sockets or channels.
  */
-import type { Overflow } from "../protocol/pushes.ts";
+import type { Overflow, Push } from "../protocol/pushes.ts";
 
 export type Frame = string | Uint8Array;
 
@@ -32,33 +32,43 @@ export interface Lost {
 
 const nothingLost: Lost = { dropped: 0, from: Number.POSITIVE_INFINITY, to: 0 };
 
-export interface PushStreamOptions {
+export interface StreamOptions {
   readonly overflow: Overflow;
-  /** Says one frame now. False when the outbox has no room for it. */
-  readonly offer: (frame: Frame) => boolean;
-  /** The reader is too slow for `close`. */
-  readonly close: () => void;
-  /** Something waits for room: `drained` is to be called when there is some. */
-  readonly behind: () => void;
-  /** What tells a reader that pushes are missing here. */
-  readonly gapFrame: (lost: Lost) => Frame;
-  /** Keys whose newest push `latest` keeps; past it the oldest is dropped. */
-  readonly latestMax: number;
+  /** What tells the reader that pushes are missing. */
+  readonly gap: (lost: Lost) => Push;
 }
 
+/** Where all streams of one reader end. */
+export interface PushWay {
+  /** Keys whose newest push `latest` keeps; past it the oldest is dropped. */
+  readonly latestMax: number;
+  encode(push: Push): Frame;
+  /** Says one frame now. False when the outbox has no room for it. */
+  offer(frame: Frame): boolean;
+  /** The reader is too slow for `close`. */
+  close(): void;
+  /** Something of `stream` waits for room: its `drained` is to be called when there is some. */
+  behind(stream: PushStream): void;
+}
+
+/** Of all streams that keep nothing, which most do all their life. */
+const noneKept = new Map<string, PushFrame>();
+
 export class PushStream {
-  readonly #options: PushStreamOptions;
+  readonly #way: PushWay;
+  readonly #gap: (lost: Lost) => Push;
   /** May change; what was dropped or kept till then is told as it would have been. */
   overflow: Overflow;
   /** Newest push by key, oldest key first. */
-  readonly #latest = new Map<string, PushFrame>();
+  #latest = noneKept;
   #lost = nothingLost;
   /** Nothing is said any more: it was ended, or the reader was too slow for `close`. */
   #isOver = false;
 
-  constructor(options: PushStreamOptions) {
-    this.#options = options;
-    this.overflow = options.overflow;
+  constructor(way: PushWay, { overflow, gap }: StreamOptions) {
+    this.#way = way;
+    this.#gap = gap;
+    this.overflow = overflow;
   }
 
   /** Says `pushed` in its order, or does what the overflow asks. */
@@ -74,7 +84,7 @@ export class PushStream {
 
   /** Says `frame` where there is room for it, and changes nothing where there is none. */
   offer(frame: Frame): boolean {
-    return !this.#isOver && this.#catchUp() && this.#options.offer(frame);
+    return !this.#isOver && this.#catchUp() && this.#way.offer(frame);
   }
 
   /** There is room again. True when nothing is held back any more. */
@@ -94,12 +104,12 @@ export class PushStream {
   /** Says what is missing and what was kept. False while there is no room for all of it. */
   #catchUp(): boolean {
     if (this.#lost.dropped > 0) {
-      if (!this.#options.offer(this.#options.gapFrame(this.#lost))) return false;
+      if (!this.#way.offer(this.#way.encode(this.#gap(this.#lost)))) return false;
       this.#lost = nothingLost;
     }
     if (this.#latest.size === 0) return true;
     for (const [key, { frame }] of this.#latest) {
-      if (!this.#options.offer(frame)) return false;
+      if (!this.#way.offer(frame)) return false;
       this.#latest.delete(key);
     }
     return true;
@@ -108,10 +118,10 @@ export class PushStream {
   #overflow(pushed: PushFrame): void {
     if (this.overflow === "close") {
       this.#isOver = true;
-      this.#options.close();
+      this.#way.close();
       return;
     }
-    this.#options.behind();
+    this.#way.behind(this);
     if (this.overflow === "gap") this.#drop(pushed);
     else this.#keepLatest(pushed);
   }
@@ -128,10 +138,11 @@ export class PushStream {
   }
 
   #keepLatest(pushed: PushFrame): void {
+    if (this.#latest === noneKept) this.#latest = new Map();
     const before = this.#latest.get(pushed.key);
     if (before !== undefined) this.#dropKept(before);
     this.#latest.set(pushed.key, pushed);
-    if (this.#latest.size <= this.#options.latestMax) return;
+    if (this.#latest.size <= this.#way.latestMax) return;
     const [oldest] = this.#latest.values();
     if (oldest !== undefined) this.#dropKept(oldest);
   }

@@ -3,47 +3,47 @@
  * its overflow asks. Knows which of them are behind, and lets them catch up when there is room.
  */
 import type { Limits } from "../protocol/limits.ts";
-import type { Overflow, Push } from "../protocol/pushes.ts";
+import type { Push } from "../protocol/pushes.ts";
+import type { Connection } from "./connection.ts";
 import type { Outbox } from "./outbox.ts";
-import { type Frame, type Lost, PushStream } from "./push-stream.ts";
+import { type Frame, PushStream, type PushWay, type StreamOptions } from "./push-stream.ts";
 
-export interface StreamOptions {
-  readonly overflow: Overflow;
-  /** What tells the reader that pushes are missing. */
-  readonly gap: (lost: Lost) => Push;
+/** What streams need of their connection, the same for all connections. */
+export interface StreamsHost {
+  /** Whether the connection says nothing more. */
+  readonly isOver: (connection: Connection) => boolean;
+  /** Ends the connection, not within this call: its reader is too slow for the overflow `close`. */
+  readonly close: (connection: Connection) => void;
+  /** The first stream is behind. */
+  readonly fellBehind: (connection: Connection) => void;
 }
 
 export interface StreamsOptions {
   readonly outbox: Outbox;
   readonly limits: Limits;
-  readonly encode: (push: Push) => Frame;
-  /** Whether the connection says nothing more. */
-  readonly isOver: () => boolean;
-  /** Ends the connection, not within this call: its reader is too slow for the overflow `close`. */
-  readonly close: () => void;
-  /** The first stream is behind. */
-  readonly fellBehind: () => void;
+  readonly host: StreamsHost;
 }
 
-export class Streams {
-  readonly #options: StreamsOptions;
+export class Streams implements PushWay {
+  readonly #connection: Connection;
+  readonly #outbox: Outbox;
+  readonly #limits: Limits;
+  readonly #host: StreamsHost;
   readonly #behind = new Set<PushStream>();
 
-  constructor(options: StreamsOptions) {
-    this.#options = options;
+  constructor(connection: Connection, { outbox, limits, host }: StreamsOptions) {
+    this.#connection = connection;
+    this.#outbox = outbox;
+    this.#limits = limits;
+    this.#host = host;
   }
 
-  open({ overflow, gap }: StreamOptions): PushStream {
-    const { encode, close, limits } = this.#options;
-    const stream: PushStream = new PushStream({
-      overflow,
-      latestMax: limits.latestKeysMax,
-      close,
-      offer: (frame) => this.#offer(frame),
-      gapFrame: (lost) => encode(gap(lost)),
-      behind: () => this.#fellBehind(stream),
-    });
-    return stream;
+  get latestMax(): number {
+    return this.#limits.latestKeysMax;
+  }
+
+  open(options: StreamOptions): PushStream {
+    return new PushStream(this, options);
   }
 
   /** There is room again. */
@@ -55,15 +55,23 @@ export class Streams {
     this.#behind.clear();
   }
 
-  #fellBehind(stream: PushStream): void {
-    if (this.#behind.size === 0) this.#options.fellBehind();
+  encode(push: Push): Frame {
+    return this.#connection.codec.encode(push);
+  }
+
+  close(): void {
+    this.#host.close(this.#connection);
+  }
+
+  behind(stream: PushStream): void {
+    if (this.#behind.size === 0) this.#host.fellBehind(this.#connection);
     this.#behind.add(stream);
   }
 
-  #offer(frame: Frame): boolean {
-    const { outbox, limits, isOver } = this.#options;
-    if (isOver()) return true;
-    const { outboxBytesMax } = limits;
+  offer(frame: Frame): boolean {
+    if (this.#host.isOver(this.#connection)) return true;
+    const outbox = this.#outbox;
+    const { outboxBytesMax } = this.#limits;
     const frameBytesAtMost = typeof frame === "string" ? frame.length * 3 : frame.length;
     if (outbox.bytesAtMost + frameBytesAtMost > outboxBytesMax) {
       if (outbox.flush() + frameBytesAtMost > outboxBytesMax) return false;

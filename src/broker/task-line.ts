@@ -24,24 +24,27 @@ interface Place {
   refused: number;
 }
 
-export interface TaskLineOptions {
+/** What a line needs of its owner, the same for all owners. */
+export interface TaskLineHost<Owner> {
   /** Whether one more task of so many bytes finds room. */
-  readonly hasRoom: (bytes: number) => boolean;
+  readonly hasRoom: (owner: Owner, bytes: number) => boolean;
   /** Whether answers must wait: nothing starts, nothing is refused, until `goOn` is called. */
-  readonly isHeldBack: () => boolean;
+  readonly isHeldBack: (owner: Owner) => boolean;
   /** Answers one command that found no room. */
-  readonly refuse: () => void;
+  readonly refuse: (owner: Owner) => void;
 }
 
-export class TaskLine {
-  readonly #options: TaskLineOptions;
+export class TaskLine<Owner> {
+  readonly #owner: Owner;
+  readonly #host: TaskLineHost<Owner>;
   #places: Place[] = [];
   /** Of the first place: it waits for its turn, is being done, or is done with refusals behind it left to say. */
   #first: "waiting" | "running" | "done" = "waiting";
   #bytes = 0;
 
-  constructor(options: TaskLineOptions) {
-    this.#options = options;
+  constructor(owner: Owner, host: TaskLineHost<Owner>) {
+    this.#owner = owner;
+    this.#host = host;
   }
 
   get length(): number {
@@ -56,9 +59,9 @@ export class TaskLine {
   /** Runs the task now when nothing is before it, else in its turn; with the line full its refusal takes that turn. */
   run({ bytes, task, kept }: TaskOffer): void {
     const last = this.#places.at(-1);
-    const waits = last !== undefined || this.#options.isHeldBack();
-    if (!this.#options.hasRoom(waits ? bytes : 0)) {
-      if (last === undefined) this.#options.refuse();
+    const waits = last !== undefined || this.#host.isHeldBack(this.#owner);
+    if (!this.#host.hasRoom(this.#owner, waits ? bytes : 0)) {
+      if (last === undefined) this.#host.refuse(this.#owner);
       else last.refused++;
     } else if (waits) {
       this.#places.push({ task: kept(), bytes, refused: 0 });
@@ -81,11 +84,11 @@ export class TaskLine {
   /** Takes up the line again after it was held back. */
   goOn(): void {
     for (let place = this.#places[0]; place !== undefined; place = this.#places[0]) {
-      if (this.#first === "running" || this.#options.isHeldBack()) return;
+      if (this.#first === "running" || this.#host.isHeldBack(this.#owner)) return;
       if (this.#first === "waiting") this.#start(place);
       else if (place.refused > 0) {
         place.refused--;
-        this.#options.refuse();
+        this.#host.refuse(this.#owner);
       } else {
         this.#places.shift();
         this.#first = "waiting";
@@ -97,12 +100,12 @@ export class TaskLine {
     this.#first = "running";
     this.#bytes -= bytes;
     const running = task();
-    if (running instanceof Promise) void running.then(this.#done);
+    if (running instanceof Promise) void running.then(() => this.#done());
     else this.#first = "done";
   }
 
-  readonly #done = (): void => {
+  #done(): void {
     this.#first = "done";
     this.goOn();
-  };
+  }
 }

@@ -22,10 +22,13 @@ const keptBytesMin = 256;
 /** A longer beginning is not kept for the next frame's. */
 const keptBytesMax = 64 * KiB;
 
+/** Of all that hold nothing, which most do nearly always. */
+const noBytes = new Uint8Array(0);
+
 /** The beginning of a frame; its capacity only grows until the frame is whole. */
 export class FrameStart {
   readonly #bounds: { readonly frameBytesMax: number };
-  #bytes = new Uint8Array(0);
+  #bytes: Uint8Array = noBytes;
   #length = 0;
 
   constructor(bounds: { readonly frameBytesMax: number }) {
@@ -45,7 +48,7 @@ export class FrameStart {
   refuseOver(bytes: number): void {
     const { frameBytesMax } = this.#bounds;
     if (bytes <= frameBytesMax) return;
-    this.#bytes = new Uint8Array(0);
+    this.#bytes = noBytes;
     this.#length = 0;
     throw new EphemeralError("too_large", `Cannot read frame: it has over ${frameBytesMax} bytes, the limit`, {
       details: { frameBytesMax },

@@ -1,9 +1,8 @@
 /** The hub over an engine that answers later, as one does that is asked over a wire. */
 import { describe, expect, test } from "bun:test";
 import { Hub } from "../../src/broker/hub.ts";
-import { PushStream } from "../../src/broker/push-stream.ts";
+import { PushStream, type PushWay, type StreamOptions } from "../../src/broker/push-stream.ts";
 import { Session } from "../../src/broker/session.ts";
-import type { StreamOptions } from "../../src/broker/streams.ts";
 import type { Subscriber } from "../../src/broker/subscription.ts";
 import type { ChannelEngine } from "../../src/engine/channels.ts";
 import { MemoryEngine } from "../../src/engine/memory/memory-engine.ts";
@@ -42,18 +41,19 @@ function scene({ heldMax = 1000 } = {}) {
     closing: undefined,
     codec,
     session: new Session({ id: "s1", door: "pipe", startedAtMs: 0, peerPid: undefined }),
-    openStream: ({ overflow }: StreamOptions) =>
-      new PushStream({
-        overflow,
+    openStream: (options: StreamOptions) => {
+      const way: PushWay = {
+        latestMax: 1,
+        encode: () => "",
         offer: (frame) => {
           for (const line of String(frame).trim().split("\n")) pushed.push(JSON.parse(line).offset);
           return true;
         },
         close: () => {},
         behind: () => {},
-        gapFrame: () => "",
-        latestMax: 1,
-      }),
+      };
+      return new PushStream(way, options);
+    },
   };
   const publish = (count: number) => {
     const request = { channel, data: "1", serial: undefined, key: undefined, trace: undefined, exceptSelf: false };

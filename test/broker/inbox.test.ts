@@ -9,23 +9,25 @@ function manualInbox({ framesATurn = 2 } = {}) {
   const rounds: (() => void)[] = [];
   const time = { nowMs: 0 };
   const owner = { isStopped: false, timesWorkedOff: 0 };
-  const inbox: Inbox = new Inbox({
+  const inbox: Inbox<undefined> = new Inbox(undefined, {
     decoder: new LineDecoder(100),
     turns: new Turns({ elapsedMs: () => time.nowMs, defer: (round) => void rounds.push(round) }),
     socket: { pause: () => void diary.push("paused"), resume: () => void diary.push("resumed") },
-    isStopped: () => owner.isStopped,
-    frame: (frame) => {
-      const line = Buffer.from(frame).toString();
-      diary.push(line);
-      time.nowMs += 1 / framesATurn;
-      if (line === "stop") owner.isStopped = true;
-      if (line === "close") inbox.close();
+    host: {
+      isStopped: () => owner.isStopped,
+      frame: (_owner, frame) => {
+        const line = Buffer.from(frame).toString();
+        diary.push(line);
+        time.nowMs += 1 / framesATurn;
+        if (line === "stop") owner.isStopped = true;
+        if (line === "close") inbox.close();
+      },
+      goOn: () => void diary.push("goes on"),
+      workedOff: () => {
+        owner.timesWorkedOff++;
+      },
+      failed: (_owner, error) => void diary.push(`${(error as { code?: string }).code}`),
     },
-    goOn: () => void diary.push("goes on"),
-    workedOff: () => {
-      owner.timesWorkedOff++;
-    },
-    failed: (error) => void diary.push(`${(error as { code?: string }).code}`),
   });
   const receive = (text: string): void => inbox.receive(Buffer.from(text));
   const turn = (): void => {

@@ -1,14 +1,14 @@
 import { describe, expect, test } from "bun:test";
-import { type Frame, PushStream } from "../../src/broker/push-stream.ts";
+import { type Frame, type Lost, PushStream, type PushWay } from "../../src/broker/push-stream.ts";
 import type { Overflow } from "../../src/protocol/pushes.ts";
 
 /** A stream into an outbox with room for `room` frames, and all that was done with it. */
 function streamWith(overflow: Overflow, latestMax = 10) {
   const said: Frame[] = [];
   const outbox = { offset: 0, room: 2, closes: 0, behinds: 0, said };
-  const stream = new PushStream({
-    overflow,
+  const way: PushWay = {
     latestMax,
+    encode: (push) => ("dropped" in push ? `gap ${push.dropped} ${push.prefix}` : ""),
     offer: (frame) => {
       if (outbox.room === 0) return false;
       outbox.room--;
@@ -17,8 +17,9 @@ function streamWith(overflow: Overflow, latestMax = 10) {
     },
     close: () => outbox.closes++,
     behind: () => outbox.behinds++,
-    gapFrame: ({ dropped, from, to }) => `gap ${dropped} ${from}-${to}`,
-  });
+  };
+  const gap = ({ dropped, from, to }: Lost) => ({ push: "gap", prefix: `${from}-${to}`, dropped }) as const;
+  const stream = new PushStream(way, { overflow, gap });
   const push = (...frames: string[]): void => {
     for (const frame of frames) {
       const offset = ++outbox.offset;

@@ -8,7 +8,7 @@ const offer = (task: Task): TaskOffer => ({ bytes: 0, task, kept: () => task });
 function line(tasksMax = 3) {
   const diary: string[] = [];
   const held = { back: false };
-  const tasks: TaskLine = new TaskLine({
+  const tasks: TaskLine<undefined> = new TaskLine(undefined, {
     hasRoom: () => tasks.length < tasksMax,
     isHeldBack: () => held.back,
     refuse: () => void diary.push("refused"),
@@ -88,7 +88,11 @@ describe("TaskLine.run()", () => {
 
 describe("TaskLine.run() of a task that costs bytes", () => {
   test("counts those that wait for their turn, from their arrival to their start, and no other", async () => {
-    const tasks = new TaskLine({ hasRoom: () => true, isHeldBack: () => false, refuse: () => expect.unreachable() });
+    const tasks = new TaskLine(undefined, {
+      hasRoom: () => true,
+      isHeldBack: () => false,
+      refuse: () => expect.unreachable(),
+    });
     const gates = [1, 20, 300].map((bytes) => {
       const gate = Promise.withResolvers<void>();
       tasks.run({ ...offer(() => gate.promise), bytes });
@@ -105,8 +109,8 @@ describe("TaskLine.run() of a task that costs bytes", () => {
 
   test("asks for room for its bytes only where it has to wait", () => {
     const asked: number[] = [];
-    const tasks = new TaskLine({
-      hasRoom: (bytes) => asked.push(bytes) > 0,
+    const tasks = new TaskLine(undefined, {
+      hasRoom: (_owner, bytes) => asked.push(bytes) > 0,
       isHeldBack: () => false,
       refuse: () => expect.unreachable(),
     });
@@ -181,7 +185,7 @@ describe("TaskLine.goOn()", () => {
     let isHeldBack = false;
     let room = 1;
     const gate = Promise.withResolvers<void>();
-    const tasks = new TaskLine({
+    const tasks = new TaskLine(undefined, {
       hasRoom: () => room-- > 0,
       isHeldBack: () => isHeldBack,
       refuse: () => {

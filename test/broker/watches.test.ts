@@ -1,6 +1,5 @@
 import { describe, expect, test } from "bun:test";
-import { PushStream } from "../../src/broker/push-stream.ts";
-import type { StreamOptions } from "../../src/broker/streams.ts";
+import { PushStream, type PushWay, type StreamOptions } from "../../src/broker/push-stream.ts";
 import { Watches } from "../../src/broker/watches.ts";
 import type { Engine } from "../../src/engine/engine.ts";
 import { MemoryEngine } from "../../src/engine/memory/memory-engine.ts";
@@ -45,17 +44,17 @@ class FakeWatcher {
   }
 
   openStream(options: StreamOptions): PushStream {
-    return new PushStream({
-      overflow: options.overflow,
+    const way: PushWay = {
+      latestMax: 10,
+      encode: (push) => this.codec.encode(push),
       offer: (frame) => {
         if (this.hasRoom) this.told.push(this.#words(JSON.parse(String(frame))));
         return this.hasRoom;
       },
       close: () => this.told.push("closed"),
       behind: () => {},
-      gapFrame: (lost) => this.codec.encode(options.gap(lost)),
-      latestMax: 10,
-    });
+    };
+    return new PushStream(way, options);
   }
 
   #words(push: Push): string {
