@@ -22,7 +22,8 @@ export class Hub {
   readonly #clock: Clock;
   readonly #presence: Presence;
   readonly #audiences = new Map<string, Audience>();
-  readonly #channelsOf = new Map<Subscriber, Set<string>>();
+  /** A few each: a list is a fraction of a set. */
+  readonly #channelsOf = new Map<Subscriber, string[]>();
   /** Those that have something to hand on at the end of this turn. */
   readonly #stirred = new Set<Audience>();
   #deliveredCount = 0;
@@ -38,7 +39,7 @@ export class Hub {
   /** Subscriptions of all connections. */
   get size(): number {
     let subscriptions = 0;
-    for (const channels of this.#channelsOf.values()) subscriptions += channels.size;
+    for (const channels of this.#channelsOf.values()) subscriptions += channels.length;
     return subscriptions;
   }
 
@@ -108,8 +109,9 @@ export class Hub {
     const stream = subscriber.openStream({ overflow, gap: audience.gap });
     const subscription = { subscriber, codec: subscriber.codec, stream, group, hearsMembers, held: undefined };
     audience.add(subscription);
-    const channels = this.#channelsOf.get(subscriber) ?? new Set();
-    this.#channelsOf.set(subscriber, channels.add(channel));
+    const channels = this.#channelsOf.get(subscriber);
+    if (channels === undefined) this.#channelsOf.set(subscriber, [channel]);
+    else if (!channels.includes(channel)) channels.push(channel);
     return subscription;
   }
 
@@ -124,8 +126,9 @@ export class Hub {
     const subscription = audience?.find(subscriber);
     if (audience === undefined || subscription === undefined) return false;
     audience.remove(subscription);
-    const channels = this.#channelsOf.get(subscriber);
-    if (channels?.delete(channel) && channels.size === 0) this.#channelsOf.delete(subscriber);
+    const channels = this.#channelsOf.get(subscriber) ?? [];
+    channels.splice(channels.indexOf(channel), 1);
+    if (channels.length === 0) this.#channelsOf.delete(subscriber);
     if (audience.size > 0) return true;
     this.#audiences.delete(channel);
     void this.#engine.channels.detach(channel);
@@ -180,8 +183,8 @@ export class Hub {
   #requireRoom(subscriber: Subscriber, channel: string): void {
     const { subscriptionsPerConnectionMax } = this.#limits;
     const channels = this.#channelsOf.get(subscriber);
-    if (channels === undefined || channels.size < subscriptionsPerConnectionMax || channels.has(channel)) return;
-    const actual = `this connection subscribes to ${channels.size} channels, the limit`;
+    if (channels === undefined || channels.length < subscriptionsPerConnectionMax || channels.includes(channel)) return;
+    const actual = `this connection subscribes to ${channels.length} channels, the limit`;
     throw new EphemeralError("too_many_names", `Cannot subscribe to channel ${JSON.stringify(channel)}: ${actual}`);
   }
 }

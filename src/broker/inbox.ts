@@ -107,7 +107,7 @@ export class Inbox<Owner> {
       return;
     }
     try {
-      const taken = this.#decoder.push(chunk, this.#takeFrame);
+      const taken = this.#decoder.push(chunk, (frame) => this.#takeFrame(frame));
       if (taken < chunk.length) this.#keep(chunk.slice(taken));
     } catch (error) {
       this.#host.failed(this.#owner, error);
@@ -119,8 +119,8 @@ export class Inbox<Owner> {
     if (this.#state !== "closed") this.#held.push(rest);
   }
 
-  readonly #takeFrame = (frame: Uint8Array): boolean => {
+  #takeFrame(frame: Uint8Array): boolean {
     this.#host.frame(this.#owner, frame);
     return this.mayGoOn();
-  };
+  }
 }

@@ -41,7 +41,8 @@ export class Outbox {
     }
     if (this.#isScheduled) return;
     this.#isScheduled = true;
-    queueMicrotask(this.#flushAtEndOfTurn);
+    // Made each time: kept, it would be there for every connection that says nothing.
+    queueMicrotask(() => this.#flushAtEndOfTurn());
   }
 
   /** At least the bytes held; text not yet encoded counts as three bytes a character, its worst case. */
@@ -107,12 +108,12 @@ export class Outbox {
     this.#unsentBytes = 0;
   }
 
-  readonly #flushAtEndOfTurn = (): void => {
+  #flushAtEndOfTurn(): void {
     this.#isScheduled = false;
     // A write before the kernel has room would only be refused.
     if (this.#isBlocked) this.#encodeText();
     else this.flush();
-  };
+  }
 
   #encodeText(): void {
     if (this.#text === "") return;

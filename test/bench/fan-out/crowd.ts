@@ -12,6 +12,7 @@ export interface Crowd {
 /** Dialled at the same time. */
 const dialledAtOnce = 50;
 const lookMs = 50;
+const stuckMs = 15_000;
 
 const { dialect: name, address, connections }: Crowd = JSON.parse(process.argv[2] ?? "");
 const dialect = dialects[name];
@@ -26,7 +27,10 @@ for (let at = 0; at < connections; at += dialledAtOnce) {
 }
 const writer = new Reader({ dialect, address, channels: [], received: () => {} });
 await writer.open();
-while (readers.some(({ count }) => count === 0)) {
+const openedMs = performance.now();
+const deaf = (): number => readers.filter(({ count }) => count === 0).length;
+while (deaf() > 0) {
+  if (performance.now() - openedMs > stuckMs) throw new Error(`${deaf()} readers of ${name} hear nothing`);
   writer.publish([mark]);
   await Bun.sleep(lookMs);
 }

@@ -15,6 +15,8 @@ export interface Greeting {
 
 export interface Dialect {
   greet(greeting: Greeting): string;
+  /** What the greeting is answered with, where nothing may be said before. */
+  readonly greetedMark?: string;
   /** Publishes `text` to everybody. */
   publish(text: string): string;
   /** Of a WebSocket: all of this is said in its frames. */
@@ -74,6 +76,7 @@ export const dialects: Readonly<Record<string, Dialect>> = {
   "socket.io": {
     upgradePath: "/socket.io/?EIO=4&transport=websocket",
     greet: () => "40",
+    greetedMark: "40{",
     publish: (text) => `42["say","${text}"]`,
   },
 };

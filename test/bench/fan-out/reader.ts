@@ -37,6 +37,7 @@ export class Reader {
   #rest = Buffer.alloc(0);
   #unsent: Buffer[] = [];
   readonly #upgraded = Promise.withResolvers<void>();
+  readonly #greeted = Promise.withResolvers<void>();
   readonly #headers = new FrameHeaders();
   #hasPaused = false;
   count = 0;
@@ -56,6 +57,7 @@ export class Reader {
       drain: () => this.#flush(),
       close: () => {
         this.isClosed = true;
+        if (!this.#isUpgraded) this.#upgraded.reject(new Error("closed before it was upgraded"));
       },
     };
     this.#socket =
@@ -67,6 +69,7 @@ export class Reader {
       await this.#upgraded.promise;
     }
     this.#greet();
+    if (dialect.greetedMark !== undefined) await this.#greeted.promise;
   }
 
   /** Reads nothing until `resume`. */
@@ -112,7 +115,10 @@ export class Reader {
       return;
     }
     const end = chunk.indexOf(headEnd);
-    if (end === -1 || !chunk.includes(" 101 ")) throw new Error(`not upgraded: ${chunk}`);
+    if (end === -1 || !chunk.includes(" 101 ")) {
+      this.#upgraded.reject(new Error(`not upgraded: ${chunk}`));
+      return;
+    }
     this.#isUpgraded = true;
     this.#upgraded.resolve();
     this.#read(chunk.subarray(end + headEnd.length));
@@ -121,6 +127,8 @@ export class Reader {
   #read(chunk: Buffer): void {
     const { dialect, received, said, sentAt } = this.#options;
     said?.(chunk.toString());
+    if (this.count === 0 && dialect.greetedMark !== undefined && chunk.includes(dialect.greetedMark))
+      this.#greeted.resolve();
     if (this.#hasPaused && dialect.lossMark !== undefined) this.knowsOfLoss ||= chunk.includes(dialect.lossMark);
     let messages = dialect.upgradePath === undefined ? 0 : -this.#headers.count(chunk, markByte);
     for (let at = chunk.indexOf(markByte); at !== -1; at = chunk.indexOf(markByte, at + 1)) messages++;
