@@ -4,7 +4,7 @@ import { tmpdir } from "node:os";
 import { join } from "node:path";
 import { ephemeral } from "../contestants/ephemeral.ts";
 import { goal, headline, type Measure, Rounds } from "../measure.ts";
-import { cpuMs, residentBytes } from "../process-figures.ts";
+import { anonymousBytes, cpuMs, residentBytes } from "../process-figures.ts";
 import { formatNumber } from "../statistics.ts";
 
 const program = join(import.meta.dir, "../../../dist/ephemeral");
@@ -103,6 +103,7 @@ export const idle: Measure = {
       await Bun.sleep(idleMs);
       const cpu = cpuMs(pid) - cpuBefore;
       const resident = residentBytes(pid) / mib;
+      const anonymous = anonymousBytes(pid) / mib;
       return {
         id: "P10",
         title: idle.title,
@@ -110,11 +111,12 @@ export const idle: Measure = {
         head: ["figure", "value"],
         rows: [
           ["resident MB", formatNumber(resident)],
+          ["MB of that which are no pages of files", formatNumber(anonymous)],
           [`CPU ms in ${idleMs / 1000} s`, formatNumber(cpu)],
         ],
         goals: [goal("≤ 40 MB resident", resident, resident <= 40), goal("0 % CPU", cpu / idleMs, cpu === 0)],
         missing: [],
-        raw: { resident, cpu },
+        raw: { resident, anonymous, cpu },
       };
     } finally {
       await broker.stop();
