@@ -38,9 +38,12 @@ export class Holds {
   #size = 0;
   #pruneSize = pruneSizeMin;
 
+  /** A lease that was got later counts as well: what gives leases back names no fence. */
   has(hold: Hold): boolean {
     const held = this.#byWorker.get(workerOf(hold))?.get(nameOf(hold));
-    return held !== undefined && fenceOf(held.hold) === fenceOf(hold);
+    if (held === undefined) return false;
+    const laterBy = fenceOf(held.hold) - fenceOf(hold);
+    return laterBy === 0 || (laterBy > 0 && hold.kind === "lease");
   }
 
   /** Notes what a good reply to `command` granted. */

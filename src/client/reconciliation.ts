@@ -19,15 +19,10 @@ export interface Handles {
   readonly jobs: ReadonlyMap<number, HeldGrant>;
 }
 
-/** An answer, as it came: what waited for one beside it is known only then. */
 export interface Answer {
   readonly call: Call;
   /** Undefined where the broker says that we do not hold what the command ends. */
   readonly reply: object | undefined;
-  /** Whether its caller was still there. */
-  readonly isTaken: boolean;
-  /** Calls without an answer, where its caller was not. */
-  readonly others: readonly Call[];
 }
 
 export class Reconciliation {
@@ -38,13 +33,18 @@ export class Reconciliation {
     this.#handles = handles;
   }
 
-  /** Notes an answer. Returns what gives back a grant whose caller has gone, unless one of the others is about the same. */
-  answered({ call, reply, isTaken, others }: Answer): Outgoing | undefined {
+  /** Notes an answer; a grant was taken by its caller. */
+  answered({ call, reply }: Answer): void {
     const grant = reply && grantOf(call.command, reply);
     if (reply === undefined || grant === undefined) this.#holds.note(call.command, reply);
-    else if (isTaken) this.#holds.add(call.command, grant, reply);
-    else if (!this.#isExpected(grant, others)) return undoOf(grant);
-    return undefined;
+    else this.#holds.add(call.command, grant, reply);
+  }
+
+  /** The caller of what granted something has gone. Returns what gives it back, unless somebody has got the same or one of the
+   *  `waiting` calls is about it. */
+  unclaimed({ call, reply }: Answer, waiting: readonly Call[]): Outgoing | undefined {
+    const grant = reply && grantOf(call.command, reply);
+    return grant === undefined || this.#isExpected(grant, waiting) ? undefined : undoOf(grant);
   }
 
   /** The session goes on with `holds`. Answers those of the `waiting` calls whose answer they tell, and returns what is to be

@@ -9,7 +9,7 @@ import type { CancelTimer, ClientClock } from "./client-clock.ts";
 import type { Introduction } from "./greeting.ts";
 import type { HeldGrant } from "./held-grant.ts";
 import type { LostHold } from "./holds.ts";
-import type { Answer, Reconciliation } from "./reconciliation.ts";
+import type { Reconciliation } from "./reconciliation.ts";
 
 export interface ResumptionOptions {
   readonly clock: ClientClock;
@@ -41,7 +41,7 @@ export class Resumption {
   #reconciliation: Reconciliation | undefined;
   /** What is to be done once it is loaded, in this order. */
   readonly #steps: ((reconciliation: Reconciliation) => void)[] = [];
-  #loading: Promise<void> | undefined;
+  #loading: Promise<Reconciliation> | undefined;
 
   constructor(options: ResumptionOptions) {
     this.#options = options;
@@ -57,9 +57,10 @@ export class Resumption {
     return this.#stopTimer !== undefined;
   }
 
-  /** What must have been loaded before a session is greeted that may be gone on with. */
-  get loading(): Promise<void> | undefined {
-    return this.#options.lingerMs && this.#reconciliation === undefined ? this.#load() : undefined;
+  /** What must have been loaded before a session is greeted: it may be gone on with, or what ended with the one before is to be
+   *  told before the same is held again. */
+  get loading(): Promise<unknown> | undefined {
+    return this.#options.lingerMs ? this.#load() : this.#loading;
   }
 
   /** Whether a command that may have run can be said again once the session goes on. */
@@ -81,9 +82,13 @@ export class Resumption {
       const isGranting = granting.has(command.action) || ("scope" in command && command.scope === "session");
       if (!isGranting) return;
     }
-    const answer: Answer = { call, reply, isTaken, others: isTaken ? [] : others() };
-    this.#do((reconciliation) => {
-      const undo = reconciliation.answered(answer);
+    if (isTaken || !granting.has(command.action)) {
+      this.#do((reconciliation) => reconciliation.answered({ call, reply }));
+      return;
+    }
+    // Looked at behind all else that was answered meanwhile: the caller may have asked again, and got the same.
+    void this.#load().then((reconciliation) => {
+      const undo = reconciliation.unclaimed({ call, reply }, others());
       if (undo !== undefined) this.#options.onUnclaimed(undo);
     });
   }
@@ -151,10 +156,12 @@ export class Resumption {
     }
   }
 
-  #load(): Promise<void> {
+  #load(): Promise<Reconciliation> {
     this.#loading ??= import("./reconciliation.ts").then(({ Reconciliation }) => {
-      this.#reconciliation = new Reconciliation(this);
-      for (const step of this.#steps.splice(0)) step(this.#reconciliation);
+      const reconciliation = new Reconciliation(this);
+      this.#reconciliation = reconciliation;
+      for (const step of this.#steps.splice(0)) step(reconciliation);
+      return reconciliation;
     });
     return this.#loading;
   }
