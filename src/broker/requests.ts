@@ -23,6 +23,8 @@ export interface Question {
 /** A question under the number it is answered by, and who was asked, once somebody is. */
 interface Asking extends Question {
   readonly number: number;
+  /** What its data takes of every bound. */
+  readonly bytes: number;
   /** Whether somebody has to serve it as long as nobody was asked. */
   readonly isUrgent: boolean;
   asked: { readonly responder: Session; readonly sinceAtMs: number } | undefined;
@@ -89,15 +91,16 @@ export class Requests {
    *  @throws {EphemeralError} `no_responder`, `responder_failed`, `timeout`, `cancelled`, `too_many_commands` */
   ask(question: Question, waiting: Waiting): Promise<EncodedValue> {
     const nowMs = this.#waits.expiries.sweep();
-    this.#requireRoom(question);
+    const bytes = Buffer.byteLength(question.data);
+    this.#requireRoom(question.method, bytes);
     const isUrgent = waiting.waitMs === 0;
     if (isUrgent && !this.responders.isReachable(question.method, question.to)) throw this.#noResponder(question);
     const responder = this.responders.choose(question.method, question.to);
-    const asking: Asking = { ...question, number: ++this.#number, isUrgent, asked: undefined };
+    const asking: Asking = { ...question, number: ++this.#number, bytes, isUrgent, asked: undefined };
     const patient = { ...waiting, waitMs: waiting.waitMs || -1 };
     const wait = this.#queues.enqueue({ name: question.method, request: asking, waiting: patient, nowMs });
     this.#byNumber.set(asking.number, wait);
-    this.#bytes += question.data.length;
+    this.#bytes += bytes;
     if (responder !== undefined) this.#hand(wait, responder);
     return wait.answer;
   }
@@ -185,7 +188,7 @@ export class Requests {
   #hand(wait: Asked, responder: Session): void {
     wait.request.asked = { responder, sinceAtMs: this.#waits.expiries.sweptAtMs };
     this.#byResponder.add(responder.id, wait);
-    this.#askedBytes.set(responder.id, (this.#askedBytes.get(responder.id) ?? 0) + wait.request.data.length);
+    this.#askedBytes.set(responder.id, (this.#askedBytes.get(responder.id) ?? 0) + wait.request.bytes);
     this.#push(wait, responder);
   }
 
@@ -201,9 +204,9 @@ export class Requests {
   }
 
   #left(wait: Asked): void {
-    const { number, data, asked } = wait.request;
+    const { number, bytes, asked } = wait.request;
     this.#byNumber.delete(number);
-    this.#bytes -= data.length;
+    this.#bytes -= bytes;
     if (asked !== undefined) this.#answeredBy(asked.responder, wait);
   }
 
@@ -211,15 +214,15 @@ export class Requests {
   #answeredBy(responder: Session, wait: Asked): void {
     const hadRoom = this.#hasRoom(responder);
     this.#byResponder.delete(responder.id, wait);
-    const bytes = (this.#askedBytes.get(responder.id) ?? 0) - wait.request.data.length;
+    const bytes = (this.#askedBytes.get(responder.id) ?? 0) - wait.request.bytes;
     if (bytes > 0) this.#askedBytes.set(responder.id, bytes);
     else this.#askedBytes.delete(responder.id);
     if (hadRoom) return;
     for (const method of this.responders.methodsOf(responder)) this.#handOn(responder, method);
   }
 
-  #requireRoom({ method, data }: Question): void {
-    if (this.#bytes + data.length <= this.#requestBytesMax) return;
+  #requireRoom(method: string, bytes: number): void {
+    if (this.#bytes + bytes <= this.#requestBytesMax) return;
     const actual = `${this.#bytes} bytes are in requests without an answer, limit is ${this.#requestBytesMax}`;
     throw new EphemeralError("too_many_commands", `Cannot request ${JSON.stringify(method)}: ${actual}`);
   }

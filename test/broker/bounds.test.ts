@@ -116,8 +116,8 @@ const cases: Readonly<Record<keyof Limits, Case>> = {
   queueBytesMax: {
     limits: { queueBytesMax: 1000 },
     async reach(client) {
-      await client.ask(push("a", { data: "x".repeat(400) }));
-      const within = await client.ask(push("b", { data: "x".repeat(100) }));
+      await client.ask(push("a", { data: "é".repeat(200) }));
+      const within = await client.ask(push("b", { data: "é".repeat(50) }));
       return { within, past: await client.ask(push("b", { data: "" })) };
     },
   },
@@ -292,12 +292,12 @@ const cases: Readonly<Record<keyof Limits, Case>> = {
     limits: { requestBytesMax: 100 },
     async reach(client) {
       const request = (id: number, length: number): object => {
-        return { id, action: "request", method: "m", data: "x".repeat(length - 2), waitMs: -1 };
+        return { id, action: "request", method: "m", data: "é".repeat(length / 2 - 1), waitMs: -1 };
       };
       client.say(request(1, 60));
       client.say(request(2, 40));
       const within = await client.ask({ action: "ping" });
-      const past = await client.ask(request(3, 3));
+      const past = await client.ask(request(3, 4));
       // What was given up is room again.
       expect(await client.ask({ action: "cancel", target: 2 })).toMatchObject({ cancelled: true });
       expect(await client.next()).toMatchObject({ id: 2, error: "cancelled" });

@@ -26,6 +26,8 @@ export class Job extends Expiring {
   readonly isNamed: boolean;
   readonly data: EncodedValue;
   readonly priority: number;
+  /** What it counts for in `queueBytesMax`. */
+  readonly bytes: number;
   readonly #due: (job: Job) => void;
   /** How often it was taken, and the taking counts. */
   attempt = 0;
@@ -44,11 +46,8 @@ export class Job extends Expiring {
     this.isNamed = about.isNamed;
     this.data = about.data;
     this.priority = about.priority;
+    this.bytes = bytesOf(this.id, this.data);
     this.#due = due;
-  }
-
-  get bytes(): number {
-    return bytesOf(this.id, this.data);
   }
 
   /** What its taker is told. */
@@ -68,5 +67,5 @@ export class Job extends Expiring {
 
 /** What a job counts for in `queueBytesMax`, estimated. */
 export function bytesOf(id: string | undefined, data: EncodedValue): number {
-  return (id?.length ?? 0) + data.length + overheadBytes;
+  return Buffer.byteLength(id ?? "") + Buffer.byteLength(data) + overheadBytes;
 }
