@@ -99,6 +99,14 @@ export class Audience {
     for (const group of this.#groups.values()) shareOut(group, pushes);
   }
 
+  /** Pushes what was held back for `subscription` behind the offset `since`, and holds back nothing more. */
+  release(subscription: Subscription, since: number): void {
+    this.handOn();
+    const held = (subscription.held ?? []).filter(({ message }) => message.offset > since);
+    subscription.held = undefined;
+    if (held.length > 0) pushExcepted(subscription, new Pushes(held, { isShared: false }));
+  }
+
   /** Tells those who want to know that a session has joined or left, but for the session itself. */
   tellMember(push: MemberPush): void {
     this.handOn();

@@ -63,7 +63,8 @@ export class Hub {
     return reading.then(
       (read) => this.#answer(subscription, request, read),
       (error) => {
-        this.unsubscribe(subscriber, channel);
+        // What it has asked for since goes on.
+        if (this.#audiences.get(channel)?.find(subscriber) === subscription) this.unsubscribe(subscriber, channel);
         throw error;
       },
     );
@@ -140,13 +141,22 @@ export class Hub {
     return this.#engine.channels.history({ channel, since: recover?.offset, limit });
   }
 
-  #answer(subscription: Subscription, { recover }: Request<"subscribe">, read: HistoryReading): Reply<"subscribe"> {
+  #answer(
+    subscription: Subscription,
+    { channel, recover }: Request<"subscribe">,
+    read: HistoryReading,
+  ): Reply<"subscribe"> {
+    const { held } = subscription;
     const reading = merged(
       read,
-      (subscription.held ?? []).map(({ message }) => message),
+      (held ?? []).map(({ message }) => message),
     );
-    subscription.held = undefined;
     const { epoch, offset } = reading;
+    if (held !== undefined) {
+      // A reply that comes later is said some microtasks after this, and pushes belong behind it.
+      subscription.held = [];
+      setImmediate(() => this.#audiences.get(channel)?.release(subscription, offset));
+    }
     const recovered = recover === undefined ? undefined : isRecovered(reading, recover);
     const { codec } = subscription;
     const page = pageOf(recovered === false ? [] : reading.messages, { codec, ...this.#limits });

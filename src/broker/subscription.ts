@@ -17,7 +17,7 @@ export interface Subscription {
   readonly group: string | undefined;
   /** Whether it is told who joins and leaves. */
   readonly hearsMembers: boolean;
-  /** What has been published while the engine is asked for what was before; undefined once that is known. */
+  /** What has been published while the engine is asked for what was before; undefined once that is known and said. */
   held: Publication[] | undefined;
 }
 

@@ -20,12 +20,13 @@ function scene({ heldMax = 1000 } = {}) {
   const limits = { ...defaultLimits, historyCountMax: heldMax };
   const engine = new MemoryEngine({ clock, limits: defaultLimits });
   const gate = Promise.withResolvers<void>();
+  let nextGate = gate;
   const late: ChannelEngine = {
     publish: (request, caller) => engine.channels.publish(request, caller),
     // What it answers is what stood when it was asked.
     history: (request) => {
       const read = engine.channels.history(request);
-      return gate.promise.then(() => read);
+      return nextGate.promise.then(() => read);
     },
     attach: async (name) => engine.channels.attach(name),
     detach: (name) => engine.channels.detach(name),
@@ -61,7 +62,12 @@ function scene({ heldMax = 1000 } = {}) {
     for (let message = 0; message < count; message++) last = engine.channels.publish(request, { id: "w", label: "" });
     return last;
   };
-  return { hub, subscriber, publish, pushed, gate };
+  /** What is asked from now on is answered when the gate it returns is let go. */
+  const gateAnew = () => {
+    nextGate = Promise.withResolvers<void>();
+    return nextGate;
+  };
+  return { hub, subscriber, publish, pushed, gate, gateAnew };
 }
 
 const turn = (): Promise<void> => new Promise((resolve) => setImmediate(resolve));
@@ -101,6 +107,39 @@ describe("Hub.subscribe() with an engine that answers later", () => {
     publish(1);
     await turn();
     expect(pushed).toEqual([7]);
+  });
+
+  test("pushes what is published in the tick of the engine's answer behind the reply, once", async () => {
+    const { hub, subscriber, publish, pushed, gate } = scene();
+    const { epoch } = publish(1);
+    const answer = hub.subscribe(subscriber, { channel, recover: { epoch, offset: 1 } });
+    await turn();
+    gate.resolve();
+    publish(1);
+    // The hub has the answer by now, and it is on its way to the connection.
+    for (let hop = 0; hop < 2; hop++) await undefined;
+    publish(30);
+    const { messages, offset } = await answer;
+    expect(pushed).toEqual([]);
+    await turn();
+    const told = [...offsetsOf(messages), ...pushed];
+    expect([offset, told]).toEqual([told.length + 1 - pushed.length, Array.from({ length: 31 }, (_, at) => at + 2)]);
+  });
+
+  test("of two that overlap keeps the second when the first fails, and its presence", async () => {
+    const { hub, subscriber, publish, pushed, gate, gateAnew } = scene();
+    const first = Promise.resolve(hub.subscribe(subscriber, { channel })).catch((error: Error) => error.message);
+    await turn();
+    const second = gateAnew();
+    const answer = hub.subscribe(subscriber, { channel, presence: true });
+    await turn();
+    gate.reject(new Error("the wire is cut"));
+    expect(await first).toBe("the wire is cut");
+    second.resolve();
+    expect(await answer).toMatchObject({ offset: 0 });
+    publish(1);
+    await turn();
+    expect([pushed, hub.attendance(channel)]).toEqual([[1], { subscribers: 1, members: 1 }]);
   });
 
   test("is over when the engine fails", async () => {
