@@ -67,7 +67,7 @@ export class Feed {
       if (isFirst) listener.after = 0;
       await this.#opening;
       if (isFirst) return;
-      this.#widen(listener.options);
+      this.#fit(listener.options.overflow);
       await this.#opening;
       await this.#begin(listener);
     } catch (error) {
@@ -80,13 +80,16 @@ export class Feed {
     }
   }
 
-  /** Tells the broker when it was the last. Where it cannot be told, there is nothing to tell. */
+  /** Tells the broker when it was the last, or the last who wanted what it wanted. Where it cannot be told, there is nothing to
+   *  tell. */
   async remove(listener: Listener): Promise<void> {
     if (!this.#listeners.delete(listener)) return;
     listener.letGo?.();
-    if (this.#listeners.size > 0 || this.#isOver) return;
-    this.#end();
-    await this.#unsubscribe();
+    if (this.#isOver) return;
+    if (this.#listeners.size === 0) {
+      this.#end();
+      await this.#unsubscribe();
+    } else if (this.#wire.group === undefined && this.#fit()) await this.#opening.catch(() => {});
   }
 
   push(push: ChannelPush): void {
@@ -209,13 +212,14 @@ export class Feed {
     );
   }
 
-  /** Asks for what nobody asked for before. */
-  #widen({ presence = false, overflow }: SubscribeOptions): void {
-    const before = this.#wire;
-    const after = { ...before, presence: before.presence || presence, overflow: overflow ?? before.overflow };
-    if (after.presence === (before.presence ?? false) && after.overflow === before.overflow) return;
-    this.#wire = after;
+  /** Asks for what those who listen now want, and says whether it was something else before. Of a group nobody recovers what
+   *  comes meanwhile: who joins it must ask, who leaves need not. */
+  #fit(overflow = this.#wire.overflow): boolean {
+    const presence = [...this.#listeners].some(({ options }) => options.presence);
+    if (presence === (this.#wire.presence ?? false) && overflow === this.#wire.overflow) return false;
+    this.#wire = { ...this.#wire, presence, overflow };
     this.#resubscribe();
+    return true;
   }
 
   /** Lets a later listener hear what the first hears, behind the history it wants. */

@@ -137,6 +137,30 @@ describe("Client.subscribe() and publish()", () => {
     expect((await client.stats()).subscriptions).toBe(1);
   });
 
+  test("the session is present for as long as somebody listens who wants it to be, and misses nothing then", async () => {
+    await using broker = await testBroker();
+    using client = new Client(broker.pipe, { label: "client" });
+    using other = new Client(broker.pipe, { label: "other" });
+    const [stays, hears] = [new HeardChannel(), new HeardChannel()];
+    await other.subscribe("room", hears.handler, { presence: true, onEvent: hears.onEvent });
+    await client.subscribe("room", stays.handler, { onEvent: stays.onEvent });
+    const present = [
+      await client.subscribe("room", () => {}, { presence: true }),
+      await client.subscribe("room", () => {}, { presence: true }),
+    ];
+    await present[0]?.unsubscribe();
+    expect((await other.presence("room")).map(({ label }) => label)).toEqual(["other", "client"]);
+    const publishing = Promise.all([1, 2, 3, 4].map((data) => other.publish("room", data)));
+    await present[1]?.unsubscribe();
+    // It once was present until the last of all had left.
+    expect((await other.presence("room")).map(({ label }) => label)).toEqual(["other"]);
+    await publishing;
+    expect([await stays.until(4), (await hears.until(6)).filter((told) => !/\d/.test(told))]).toEqual([
+      ["1", "2", "3", "4"],
+      ["join client", "leave client"],
+    ]);
+  });
+
   test("listeners that come at once get each what it asked for", async () => {
     await using broker = await testBroker();
     using client = new Client(broker.pipe, { label: "client" });
