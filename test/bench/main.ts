@@ -2,7 +2,7 @@
  *  and which goals are reached. Absent contestants are named. Figures are of this machine, now; ratios travel better. */
 import { cpus } from "node:os";
 import { parseArgs } from "node:util";
-import type { Measure, Result } from "./measure.ts";
+import { type Measure, type Result, verdictOn } from "./measure.ts";
 import { connections } from "./measures/connections.ts";
 import { contention } from "./measures/contention.ts";
 import { fanOut } from "./measures/fan-out.ts";
@@ -62,13 +62,14 @@ for (const measure of measures) {
   progress("");
   results.push(result);
   console.log(`### ${result.id}: ${result.title}\n\n${table(result.head, result.rows)}\n`);
-  for (const { text, value, isReached } of result.goals) {
-    console.log(`- ${isReached ? "reached" : "MISSED"}: ${text} (${formatNumber(value)})`);
-  }
+  for (const goal of result.goals) console.log(`- ${verdictOn(goal)}: ${goal.text} (${formatNumber(goal.value)})`);
   for (const absent of result.missing) console.log(`- missing: ${absent}`);
   console.log();
 }
-if (flags.readme) await writeFigures(results, `${circumstances}, by \`bun run bench ${Bun.argv.slice(2).join(" ")}\`.`);
+if (flags.readme) {
+  const only = flags.only === undefined ? "" : ` --only ${flags.only}`;
+  await writeFigures(results, `${circumstances}, by \`bun run bench${only} --rounds ${rounds} --readme\`.`);
+}
 if (flags.json !== undefined) {
   await Bun.write(
     flags.json,

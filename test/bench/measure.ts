@@ -122,6 +122,12 @@ export function namesOf(contestants: readonly { readonly name: string }[]): read
   return contestants.map(({ name }) => name);
 }
 
+/** In a word; what an absent contestant would have to be compared with is neither reached nor missed. */
+export function verdictOn({ value, isReached }: Goal): "reached" | "MISSED" | "not measured" {
+  if (Number.isNaN(value)) return "not measured";
+  return isReached ? "reached" : "MISSED";
+}
+
 export function goal(text: string, value: number, isReached: boolean): Goal {
   return { text, value, isReached };
 }
