@@ -5,9 +5,11 @@ import { DeadlineLine } from "../../src/broker/web/deadline-line.ts";
 import { FailedAddresses } from "../../src/broker/web/failed-addresses.ts";
 import { MapDecoder } from "../../src/msgpack/map-decoder.ts";
 import { closeCodes } from "../../src/protocol/errors.ts";
+import { defaultLimits } from "../../src/protocol/limits.ts";
 import { lineClient, testBroker } from "../support/broker.ts";
 import { ManualClock } from "../support/manual-clock.ts";
 import { recordedLog } from "../support/recorded-log.ts";
+import { SlowPeer } from "../support/slow-peer.ts";
 import { until } from "../support/until.ts";
 import { clientFrame, greetedClient, opcodes, webSocketClient } from "../support/web-socket.ts";
 
@@ -190,6 +192,32 @@ test("a flood of frames keeps nobody else waiting for long, and is answered to i
   expect(await other.ask({ action: "ping" })).toMatchObject({ ok: true });
   expect(performance.now() - startedAtMs).toBeLessThan(1000);
   for (let answered = 0; answered < pings; answered++) await flooder.next();
+});
+
+describe("a ping", () => {
+  interface Reading {
+    readonly bytesPerMs: number;
+    readonly answers?: boolean;
+    readonly diesAtMs?: number;
+  }
+  test.each<[string, Reading, number | undefined]>([
+    ["answered as soon as it is heard, on a link of 100 KB a second", { bytesPerMs: 100, answers: true }, undefined],
+    ["answered as soon as it is heard, on a link of 20 KB a second", { bytesPerMs: 20, answers: true }, undefined],
+    ["of one who reads all at once and never answers", { bytesPerMs: 1e9 }, 33],
+    ["of one who reads nothing", { bytesPerMs: 0 }, 33],
+    ["of one who never answers, on a link of 100 KB a second", { bytesPerMs: 100 }, 36],
+    ["of one who dies, which its kernel hides for 2 s", { bytesPerMs: 100, diesAtMs: 27_000 }, 41],
+  ])("%s, while more is pushed than is read", (_what, { bytesPerMs, answers = false, diesAtMs = Infinity }, cutAtS) => {
+    const peer = new SlowPeer({ answers });
+    for (let atMs = 0; atMs < 600_000 && peer.cutAtMs === undefined; atMs += 100) {
+      while (peer.outbox.bytesAtMost < defaultLimits.outboxBytesMax) peer.outbox.enqueue(Buffer.alloc(10_000));
+      peer.outbox.flush();
+      peer.take(atMs < diesAtMs ? bytesPerMs * 100 : 0);
+      peer.clock.advance(100);
+    }
+    expect(peer.cutAtMs && Math.ceil(peer.cutAtMs / 1000)).toBe(cutAtS);
+    expect(peer.pongs > 10).toBe(answers);
+  });
 });
 
 describe("DeadlineLine", () => {

@@ -10,6 +10,8 @@ import { DeadlineLine } from "./deadline-line.ts";
 /** A client as far as time goes. */
 export interface Watched {
   ping(): void;
+  /** Whether the ping has not left yet, as it is behind what a slow network takes: it has taken something since the last look. */
+  hearsOn(): boolean;
   /** Closes it, without waiting for what it does not read. */
   cut(code: number, reason: string): void;
   /** Its socket goes, now. */
@@ -32,9 +34,10 @@ export class Watchman {
       this.#asked.set(watched);
       watched.ping();
     });
-    this.#asked = line(limits.pongTimeoutMs, (watched) =>
-      watched.cut(closeCodes.noPong, "a ping was not answered in time"),
-    );
+    this.#asked = line(limits.pongTimeoutMs, (watched) => {
+      if (watched.hearsOn()) this.#asked.set(watched);
+      else watched.cut(closeCodes.noPong, "a ping was not answered in time");
+    });
     this.#leaving = line(limits.stallMs, (watched) => watched.terminate());
   }
 
@@ -45,6 +48,12 @@ export class Watchman {
   greeted(watched: Watched): void {
     this.#strangers.delete(watched);
     this.#resting.set(watched);
+  }
+
+  /** Its ping has left only now: the time to answer begins. What it takes from here on is no sign of life, as a kernel takes it
+   *  for a process that does nothing more, too. */
+  pinged(watched: Watched): void {
+    if (this.#asked.has(watched)) this.#asked.set(watched);
   }
 
   /** An answer that nobody has asked for changes nothing. */

@@ -42,6 +42,8 @@ export class WebClient implements Socket, Doorkeeper, Watched {
   readonly #parts: WebClientParts;
   #socket: WebSocketOf | undefined;
   #connection: Connection | undefined;
+  /** While the runtime holds our ping: what it was given before, and what of all the kernel had taken at the last look. */
+  #ping: { readonly behindBytes: number; takenBytes: number } | undefined;
 
   constructor(parts: WebClientParts, { wire, gate, address }: WebClientOptions) {
     this.#parts = parts;
@@ -72,6 +74,7 @@ export class WebClient implements Socket, Doorkeeper, Watched {
   }
 
   drained(): void {
+    this.#seePingOff();
     this.#connection?.drained();
   }
 
@@ -87,11 +90,13 @@ export class WebClient implements Socket, Doorkeeper, Watched {
   write(data: string | Uint8Array): number {
     const socket = this.#socket;
     if (socket === undefined || socket.getBufferedAmount() > unsentBytesMax) return 0;
+    if (this.#ping !== undefined) this.#seePingOff();
     const bytes = typeof data === "string" ? Buffer.byteLength(data) : data.length;
-    const status = this.#speaksText
-      ? socket.sendText(this.#parts.lastText.of(data))
-      : socket.sendBinary(Buffer.from(data));
-    return status === 0 ? 0 : bytes;
+    return this.#send(socket, data) === 0 ? 0 : bytes;
+  }
+
+  #send(socket: WebSocketOf, data: string | Uint8Array): number {
+    return this.#speaksText ? socket.sendText(this.#parts.lastText.of(data)) : socket.sendBinary(Buffer.from(data));
   }
 
   pause(): void {
@@ -120,8 +125,34 @@ export class WebClient implements Socket, Doorkeeper, Watched {
     this.#parts.failed.add(this.#address);
   }
 
+  /** Before all that waits in the outbox: whoever reads slowly would hear it too late. */
   ping(): void {
-    this.#connection?.push({ push: "ping" });
+    if (this.#socket === undefined) return;
+    this.#send(this.#socket, this.wire.codec.encode({ push: "ping" }));
+    this.#ping = { behindBytes: this.#givenBytes, takenBytes: this.#takenBytes };
+    this.#seePingOff();
+  }
+
+  hearsOn(): boolean {
+    if (this.#ping === undefined) return false;
+    const before = this.#ping.takenBytes;
+    this.#ping.takenBytes = this.#takenBytes;
+    return this.#ping.takenBytes > before;
+  }
+
+  get #givenBytes(): number {
+    return this.#connection?.tally.sentBytes ?? 0;
+  }
+
+  /** At least: what the runtime holds has the heads of its messages, too. */
+  get #takenBytes(): number {
+    return this.#givenBytes - (this.#socket?.getBufferedAmount() ?? 0);
+  }
+
+  #seePingOff(): void {
+    if (this.#ping === undefined || this.#takenBytes < this.#ping.behindBytes) return;
+    this.#ping = undefined;
+    this.#parts.watchman.pinged(this);
   }
 
   cut(code: number, reason: string): void {
