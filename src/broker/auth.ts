@@ -13,15 +13,15 @@ const macHexLength = 64;
 const macEnd = Buffer.from('"}');
 const closingBrace = Buffer.from("}");
 
-/** The gate of the pipe where there is a secret. */
+/** The gate of a door where there is a secret. */
 export class SecretAuthentication implements Gate {
   readonly #secret: string;
-  /** The address as clients dial it: a proof made for another door is worth nothing here. */
-  readonly #endpoint: string;
+  /** The addresses as clients may have dialled them: a proof made for another door is worth nothing here. */
+  readonly #endpoints: readonly string[];
 
-  constructor(options: { readonly secret: string; readonly endpoint: string }) {
+  constructor(options: { readonly secret: string; readonly endpoints: readonly string[] }) {
     this.#secret = options.secret;
-    this.#endpoint = options.endpoint;
+    this.#endpoints = options.endpoints;
   }
 
   /** Whether `frame`, the bytes of one JSON line, ends in `,"hmac":"<hex>"}` with the right HMAC-SHA256 of the line without
@@ -45,15 +45,15 @@ export class SecretAuthentication implements Gate {
     if (serverNonce === undefined || auth === undefined) {
       throw authFailed("this broker has a secret (EPHEMERAL_SECRET): answer its challenge in hello");
     }
-    const expected = this.#hmac("client", serverNonce, auth.nonce);
-    if (!isSame(Buffer.from(auth.proof, "hex"), expected)) throw authFailed("the proof is wrong");
-    return this.#hmac("server", serverNonce, auth.nonce).toString("hex");
+    const proof = Buffer.from(auth.proof, "hex");
+    const nonces = `${serverNonce}\n${auth.nonce}`;
+    const dialled = this.#endpoints.find((endpoint) => isSame(proof, this.#hmac("client", `${endpoint}\n${nonces}`)));
+    if (dialled === undefined) throw authFailed("the proof is wrong");
+    return this.#hmac("server", `${dialled}\n${nonces}`).toString("hex");
   }
 
-  #hmac(side: "client" | "server", serverNonce: string, clientNonce: string): Buffer {
-    return new Bun.CryptoHasher("sha256", this.#secret)
-      .update(`ephemeral/1 ${side}\n${this.#endpoint}\n${serverNonce}\n${clientNonce}`)
-      .digest();
+  #hmac(side: "client" | "server", handshake: string): Buffer {
+    return new Bun.CryptoHasher("sha256", this.#secret).update(`ephemeral/1 ${side}\n${handshake}`).digest();
   }
 }
 

@@ -66,7 +66,7 @@ export function assembleBroker(options: CoreOptions): BrokerCore {
   const pushes = new DirectPushes(sessions);
   const requests = new Requests({ waits: engine.waits, limits, pushes, nowMs: clock.nowMs() });
   const watches = new Watches({ engine, limits });
-  const gate = secret === undefined ? openGate : new SecretAuthentication({ secret, endpoint });
+  const gate = secret === undefined ? openGate : new SecretAuthentication({ secret, endpoints: [endpoint] });
 
   const shared = { clock, sessions, watches, hub };
   const parts: CommandParts = {

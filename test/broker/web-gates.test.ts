@@ -170,6 +170,8 @@ describe("a secret", () => {
 
   test.each([
     ["over the URL as dialled", (url: string) => url, true],
+    ["over the URL of a proxy that speaks TLS for it", (url: string) => url.replace("ws:", "wss:"), true],
+    ["over another scheme", (url: string) => url.replace("ws:", "http:"), false],
     ["over the pipe's path", (_url: string, pipe: string) => pipe, false],
     ["over another URL", (url: string) => url.replace("127.0.0.1", "localhost"), false],
   ])("is proved %s", async (_what, endpointOf, isRight) => {

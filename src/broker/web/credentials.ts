@@ -23,9 +23,11 @@ export class Credentials {
     this.#tokenGate = wanted === undefined ? openGate : tokenGate(wanted);
   }
 
-  /** The gate of one WebSocket, which was dialled at `endpoint`. */
-  gateAt(endpoint: string): Gate {
-    return this.#secret === undefined ? this.#tokenGate : secretGate(this.#secret, endpoint);
+  /** The gate of one WebSocket, which was asked for under this `Host`. Whether a proxy speaks TLS for us cannot be known from
+   *  here, as anybody may send its headers: a proof over either scheme will do. */
+  gateAt(host: string | null): Gate {
+    if (this.#secret === undefined) return this.#tokenGate;
+    return secretGate(this.#secret, [`ws://${host}/ws`, `wss://${host}/ws`]);
   }
 
   /** Whether a request with this `Authorization` is one of ours. */
@@ -49,7 +51,7 @@ function tokenGate(wanted: string): Gate {
 }
 
 /** Messages are sealed on the pipe alone. */
-function secretGate(secret: string, endpoint: string): Gate {
-  const authentication = new SecretAuthentication({ secret, endpoint });
+function secretGate(secret: string, endpoints: readonly string[]): Gate {
+  const authentication = new SecretAuthentication({ secret, endpoints });
   return { admits: () => false, enter: (shown, nonce) => authentication.enter(shown, nonce) };
 }

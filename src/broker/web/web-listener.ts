@@ -169,7 +169,7 @@ class Door {
     if (connections.isFull) return errorAnswer(tooManyConnections(connections.size));
     const subprotocol = chooseSubprotocol(request.headers.get("Sec-WebSocket-Protocol"));
     if (subprotocol === undefined) return badRequest(`wanted a subprotocol of ${subprotocolNames.join(", ")}`);
-    const gate = this.#credentials.gateAt(`ws://${request.headers.get("Host")}/ws`);
+    const gate = this.#credentials.gateAt(request.headers.get("Host"));
     const client = new WebClient(this.#clientParts, {
       wire: subprotocol.wire(Math.min(helloBytesMax, frameBytesMax)),
       gate: this.#clientParts.failed.guard(gate, address),
