@@ -3,7 +3,6 @@
  * its environment, which also finds what left its parents. Never a process group: ours is the calling script's as well.
  */
 import { readdirSync, readFileSync } from "node:fs";
-import { isMarked } from "./run-mark.ts";
 
 export interface RunOfProcesses {
   readonly child: number;
@@ -56,7 +55,7 @@ function processesByProc(mark: string): Process[] {
     const stat = readProc(`/proc/${name}/stat`);
     const [state, parent] = stat.slice(stat.lastIndexOf(")") + 2).split(" ");
     if (parent === undefined || state === "Z") return [];
-    const carriesMark = isMarked(readProc(`/proc/${name}/environ`).split("\0"), mark);
+    const carriesMark = readProc(`/proc/${name}/environ`).split("\0").includes(mark);
     return [{ pid, parent: Number(parent), carriesMark }];
   });
 }

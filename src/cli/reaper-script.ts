@@ -5,9 +5,9 @@
 
 /* It leaves its parent at once (the last line), so that killing a run's descendants cannot reach the reaper of a nested run. It
  * knows processes as "pid:birth", because pids are used again; macOS has no /proc, so pids must do there (not tested by us).
- * Zombies count as gone. Children that nobody told it of, it leaves alone, and what joined the run. A hook is taken off the
- * list before it is begun, so that nobody begins it a second time, and runs beside a sleep, which is its time: whichever ends
- * first decides. A command that is expected shows its mark an instant after it has let go of our pipe, so it is looked for twice. */
+ * Zombies count as gone. Children that nobody told it of, it leaves alone. A hook is taken off the list before it is begun, so
+ * that nobody begins it a second time, and runs beside a sleep, which is its time: whichever ends first decides. A command that
+ * is expected shows its mark an instant after it has let go of our pipe, so it is looked for twice. */
 export const reaperScript = `
 directory=$1 mark=$2 grace=$3 port_file=$4 port=$5 members=' ' carrier= unseen= hooks=0 nl='
 '
@@ -18,17 +18,9 @@ processes() { # pid parent state birth
     done
   else ps -A -o pid= -o ppid= -o state=; fi
 }
-find_carriers() {
-  [ -n "$carrier" ] || return
-  files=$(grep -lFxzs "$carrier" /proc/[0-9]*/environ)
-  case $carrier in
-    EPHEMERAL_PIPE=*) [ -z "$files" ] || grep -Lzs '^EPHEMERAL_JOINER=' $files ;;
-    *) echo "$files" ;;
-  esac
-}
 find_members() { # the ones known so far that are still there, what descends from them, what carries our mark
   table=$(processes)
-  carriers=" $(find_carriers | tr -c '0-9' ' ')"
+  carriers=" $([ -z "$carrier" ] || grep -lFxzs "$carrier" /proc/[0-9]*/environ | tr -c '0-9' ' ')"
   found=' ' before=
   while [ "$found" != "$before" ]; do
     before=$found

@@ -1,7 +1,7 @@
 /**
  * What the command's environment gets from us, and the entry of it by which the processes of the run are known again,
- * wherever they went: the socket's path for the run of a broker's owner, a mark of its own for the run of who joined one, and
- * for a command that has its turn. All carry the same path, so the owner's run leaves out whatever carries a joiner's mark.
+ * wherever they went. It is made anew for each run, each joining and each turn: the socket's path would not do, which is also
+ * in the environment of whoever looks into the run from outside, and the same for every run of one name.
  */
 import { randomHex } from "../broker/random-hex.ts";
 
@@ -13,6 +13,7 @@ export interface RunMark {
 }
 
 const pipeVariable = "EPHEMERAL_PIPE";
+const runVariable = "EPHEMERAL_RUN";
 const joinerVariable = "EPHEMERAL_JOINER";
 const turnVariable = "EPHEMERAL_TURN";
 const markBytes = 8;
@@ -26,15 +27,20 @@ export interface WebAddress {
 /** What tells of another broker's web door, or would have each broker within the run want our port, is taken out. */
 export function markOfOwner(pipe: string, { url, token }: WebAddress): RunMark {
   const web = { EPHEMERAL_URL: url, EPHEMERAL_TOKEN: token, EPHEMERAL_PORT: undefined, EPHEMERAL_PORT_FILE: undefined };
+  const id = randomHex(markBytes);
   return {
-    environment: { [pipeVariable]: pipe, [joinerVariable]: undefined, ...web },
-    entry: `${pipeVariable}=${pipe}`,
+    environment: { [pipeVariable]: pipe, [runVariable]: id, [joinerVariable]: undefined, ...web },
+    entry: `${runVariable}=${id}`,
   };
 }
 
+/** What joins is known by its own mark alone: that of the run it was started in, be it the one it joins, is taken out. */
 export function markOfJoiner(pipe: string): RunMark {
   const id = `${pipe}#${randomHex(markBytes)}`;
-  return { environment: { [pipeVariable]: pipe, [joinerVariable]: id }, entry: `${joinerVariable}=${id}` };
+  return {
+    environment: { [pipeVariable]: pipe, [runVariable]: undefined, [joinerVariable]: id },
+    entry: `${joinerVariable}=${id}`,
+  };
 }
 
 /** A turn is taken within a run, whose mark stays. */
@@ -45,11 +51,5 @@ export function markOfTurn(pipe: string): RunMark {
 
 /** Whether a variable is none by which processes of a run are known, or find its broker. */
 export function isNotOfRun(variable: string): boolean {
-  return ![pipeVariable, joinerVariable, turnVariable].includes(variable);
-}
-
-/** Whether a process with these entries in its environment belongs to the run marked by `entry`. */
-export function isMarked(entries: readonly string[], entry: string): boolean {
-  if (!entries.includes(entry)) return false;
-  return !entry.startsWith(`${pipeVariable}=`) || !entries.some((one) => one.startsWith(`${joinerVariable}=`));
+  return ![pipeVariable, runVariable, joinerVariable, turnVariable].includes(variable);
 }

@@ -33,7 +33,7 @@ export interface StartOptions {
   readonly hooks: readonly string[];
   /** Whether clients may add to these. */
   readonly takesHooks: boolean;
-  /** The command's whole environment, PATH included; EPHEMERAL_PIPE is added here. */
+  /** The command's whole environment, PATH included; EPHEMERAL_PIPE and the run's mark are added here. */
   readonly environment: Readonly<Record<string, string | undefined>>;
 }
 

@@ -193,6 +193,12 @@ Join it with --join, end it with: ephemeral stop --name x, or choose another nam
       expect(await outcome(second)).toMatchObject({ ...exited(0), stdout: "none\n" });
     });
 
+    test("takes out the mark of the run it is started in, which is not its own", async () => {
+      const script = `${program.argv.join(" ")} start --join -- sh -c 'echo "\${EPHEMERAL_RUN-none}"'`;
+      await using trial = start(["--name", "x"], ["sh", "-c", script]);
+      expect(await outcome(trial)).toMatchObject({ ...exited(0), stdout: "none\n" });
+    });
+
     test("needs the broker's secret", async () => {
       const environment = { EPHEMERAL_SECRET: "open sesame" };
       await using first = start(["--name", "x"], ["sh", "-c", member], { environment });

@@ -159,11 +159,11 @@ describe("what is run at the end", () => {
     ];
     await using trial = start(["sh", "-c", "echo ready; read line"], {
       stdin: "pipe",
-      environment: { ODD: "it's\n$HOME" },
+      environment: { ODD: "it's\n$HOME", EPHEMERAL_RUN: "outer" },
     });
     await trial.said("ready");
     using client = new Client(pipeOf(trial));
-    const script = `pwd > seen; printf '%s\\0' "$@" "$ODD" "$EVEN" "$hooks" "\${EPHEMERAL_PIPE-no pipe}" >> seen`;
+    const script = `pwd > seen; printf '%s\\0' "$@" "$ODD" "$EVEN" "$hooks" "\${EPHEMERAL_PIPE-no pipe}" "\${EPHEMERAL_RUN-no run}" >> seen`;
     // No shell takes that for an OPTIND, and dash once took nothing behind it either.
     const env = { OPTIND: "none", EVEN: "x\n'y' $(id)", hooks: "3" };
     await client.onEnd(["sh", "-c", script, "sh", ...words], { cwd: trial.directory, env });
@@ -171,7 +171,7 @@ describe("what is run at the end", () => {
     trial.type("\n");
     expect(await trial.ending()).toEqual(exited(0));
     const seen = readFileSync(join(trial.directory, "seen"), "utf8");
-    const all = [...words, "it's\n$HOME", env.EVEN, "3", "no pipe"];
+    const all = [...words, "it's\n$HOME", env.EVEN, "3", "no pipe", "no run"];
     expect(seen).toBe(`${trial.directory}\n${all.map((word) => `${word}\0`).join("")}`);
     expect(trial.stderr.split("At the end of the run").length).toBe(2);
     // Whatever is in a word, it is told on one line, and nothing in it reaches the terminal as it is.

@@ -36,6 +36,19 @@ describe.each(both.map((program) => [program.name, program] as const))("ephemera
     await until(() => trial.processes().length === 0);
   };
 
+  /** Somebody's process that knows the socket and is none of the run. */
+  const lookInto = (trial: Trial): number => {
+    const [sock = ""] = trial.runDirectories().filter((path) => path.endsWith("/sock"));
+    const environment = { EPHEMERAL_PIPE: join(trial.directory, "ephemeral", sock) };
+    return Bun.spawn(["sleep", "1005"], { env: environment }).pid;
+  };
+
+  /** Nothing of a run is left but a process that is not of it. */
+  const expectLeft = async (trial: Trial, stranger: number | undefined): Promise<void> => {
+    await until(() => trial.processes().length === 1 && trial.runDirectories().length === 0);
+    expect(trial.processes()).toEqual([stranger ?? 0]);
+  };
+
   describe("gives back the command's own ending", () => {
     test.each([
       ["exit 0", exited(0)],
@@ -95,14 +108,16 @@ describe.each(both.map((program) => [program.name, program] as const))("ephemera
       expect(Bun.SHA256.hash(trial.stderrBytes, "hex")).toBe(twice);
     });
 
-    test("only EPHEMERAL_PIPE is added to the environment, and it is the socket", async () => {
+    test("only the socket, EPHEMERAL_PIPE, and a mark made anew, EPHEMERAL_RUN, are added to the environment", async () => {
       const script = 'test -S "$EPHEMERAL_PIPE" && tr "\\0" "\\n" < /proc/$$/environ';
       const environment = { BUN_OPTIONS: "--smol", ODD: "a=b\nc" };
-      await using trial = start(["sh", "-c", script], { environment });
+      const outer = { EPHEMERAL_RUN: "0123456789abcdef" };
+      await using trial = start(["sh", "-c", script], { environment: { ...environment, ...outer } });
       expect(await trial.ending()).toEqual(exited(0));
       const wanted = { ...process.env, ...environment, XDG_RUNTIME_DIR: trial.directory };
       const lines = Object.entries(wanted).map(([name, value]) => `${name}=${value}`);
-      const got = trial.stdout.replace(/^EPHEMERAL_PIPE=.*\n/m, "");
+      expect(trial.stdout).not.toContain(outer.EPHEMERAL_RUN);
+      const got = trial.stdout.replace(/^EPHEMERAL_PIPE=.*\n/m, "").replace(/^EPHEMERAL_RUN=[0-9a-f]{16}\n/m, "");
       expect(got.split("\n").sort()).toEqual(`${lines.join("\n")}\n`.split("\n").sort());
     });
 
@@ -201,6 +216,18 @@ describe.each(both.map((program) => [program.name, program] as const))("ephemera
       expect(await trial.ending()).toEqual(killedBy(9));
       expect(trial.stdout).toBe("ready\ngot INT\n");
       await expectNothingLeft(trial);
+    });
+
+    test("a second SIGINT kills what left its parents, but not who looks into the run from outside", async () => {
+      await using trial = start(["sh", "-c", `${stubbornDescendants}; ${interruptible}`]);
+      await trial.said("ready");
+      await until(() => [1001, 1002].every((seconds) => trial.find(["sleep", `${seconds}`]) !== undefined));
+      const outsider = lookInto(trial);
+      trial.signal("SIGINT");
+      await trial.said("got INT");
+      trial.signal("SIGINT");
+      expect(await trial.ending()).toEqual(killedBy(9));
+      await expectLeft(trial, outsider);
     });
 
     test.each([
@@ -335,6 +362,27 @@ describe.each(both.map((program) => [program.name, program] as const))("ephemera
       await trial.closedStreams();
       await until(() => trial.processes().length === 0);
       expect(trial.runDirectories()).toEqual([]);
+    });
+
+    test("we are, but not who looks into the run from outside", async () => {
+      await using trial = start(["sh", "-c", `sleep 1000 & ${forever}`]);
+      await trial.said("ready");
+      await until(() => trial.reapers().length === 1);
+      const outsider = lookInto(trial);
+      trial.signal("SIGKILL");
+      await expectLeft(trial, outsider);
+    });
+
+    test("we are, but not what an earlier run of our name has left", async () => {
+      const flags = ["--name", "x"];
+      await using earlier = start(["sh", "-c", "sleep 1004 & exit 3"], { flags });
+      expect(await earlier.ending()).toEqual(exited(3));
+      await until(() => earlier.reapers().length === 0);
+      await using trial = start(["sh", "-c", forever], { flags, beside: earlier });
+      await trial.said("ready");
+      await until(() => trial.reapers().length === 1);
+      trial.signal("SIGKILL");
+      await expectLeft(trial, earlier.find(["sleep", "1004"]));
     });
 
     test("we are, while stopped with the command", async () => {

@@ -48,6 +48,10 @@ export const startPage = definePage({
   ],
   environment: [
     ["EPHEMERAL_PIPE", "Set for the command: the broker's socket. With --join: the broker whose run to join"],
+    [
+      "EPHEMERAL_RUN",
+      "Set for the command, anew for each run: by it the run's processes are found when they are to end",
+    ],
     ["EPHEMERAL_JOINER", "Set for a command that joined: by it its processes are told from those of the broker's own"],
     ["EPHEMERAL_SECRET", "The broker's secret; else BROKER_SECRET. Set for the command when there is one"],
     ["EPHEMERAL_SECRET_FILE", "As --secret-file"],
