@@ -299,6 +299,23 @@ describe.concurrent("a server's WebSocket", () => {
 describe("a server", () => {
   const options = { hostname: "127.0.0.1", development: false, fetch: () => new Response("") };
 
+  test.if(isThorough)(
+    "tells nobody of who dials and does not ask, and closes them, however slowly they do",
+    async () => {
+      using server = Bun.serve({ ...options, port: 0 });
+      const sockets = [connect(server.port ?? 0), connect(server.port ?? 0)];
+      const [, slow] = sockets;
+      const ends = sockets.map((socket) => new Promise((resolve) => socket.resume().on("close", resolve)));
+      slow?.write("GET / HTTP/1.1\r\n");
+      const dripping = setInterval(() => slow?.write("a: b\r\n"), 500);
+      await until(() => slow?.readyState === "open");
+      expect(server.pendingRequests).toBe(0);
+      await Promise.all(ends);
+      clearInterval(dripping);
+    },
+    30_000,
+  );
+
   test("without development shares its port with whoever asks for it, unless reusePort is false", () => {
     using shared = Bun.serve({ ...options, port: 0 });
     using sharer = Bun.serve({ ...options, port: shared.port ?? 0 });

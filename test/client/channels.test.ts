@@ -1,10 +1,12 @@
 import { describe, expect, test } from "bun:test";
 import { join } from "node:path";
+import type { ChannelMessage } from "../../src/client/channel-options.ts";
 import { Client } from "../../src/client/client.ts";
 import { temporaryDirectory, testBroker } from "../support/broker.ts";
 import { brokerProcess } from "../support/broker-process.ts";
 import { flakySocket } from "../support/flaky-socket.ts";
 import { HeardChannel } from "../support/heard-channel.ts";
+import { ManualClock } from "../support/manual-clock.ts";
 import { quickClock } from "../support/quick-clock.ts";
 import { until } from "../support/until.ts";
 
@@ -74,6 +76,28 @@ describe("Client.subscribe() and publish()", () => {
     await client.subscribe("room", heard.handler, { history: 25, onEvent: heard.onEvent });
     await client.publish("room", "last");
     expect(await heard.until(26)).toEqual([...texts.slice(5), "last"]);
+  });
+
+  test("recover: of what the history forgets between two pages exactly that is told to be lost", async () => {
+    const clock = new ManualClock();
+    const limits = { frameBytesMax: 16 * 1024, valueBytesMax: 8 * 1024, historyTtlMs: 1000 };
+    await using broker = await testBroker({ limits }, { clock });
+    using client = new Client(broker.pipe);
+    const { epoch } = await client.publish("room", "before");
+    for (let round = 1; round <= 3; round++) {
+      clock.advance(400);
+      // Three of them fit a page.
+      for (let message = 1; message <= 5; message++) await client.publish("room", "x".repeat(4000));
+    }
+    const heard = new HeardChannel();
+    const hear = ({ offset }: ChannelMessage): void => {
+      heard.heard.push(`${offset}`);
+      // The second page is asked for when this returns, and the third: each time the oldest five are over.
+      if (offset === 2 || offset === 7) clock.advance(300);
+    };
+    await client.subscribe("room", hear, { recover: { epoch, offset: 1 }, onEvent: heard.onEvent });
+    await until(() => heard.heard.at(-1)?.startsWith("recovered") === true);
+    expect(heard.heard.join(" ")).toBe("2 3 4 lost 5-6 7 8 9 lost 10-11 12 13 14 15 16 recovered 11");
   });
 
   test("a handler that closes the client is told nothing more", async () => {
