@@ -22,7 +22,7 @@ announceSeed("channels over bad lines");
 const readersCount = 4;
 const writersCount = 2;
 /** Publications of each writer; a million deliveries in all in CI, ten where somebody asks for it. */
-const scale = Number(process.env.EPHEMERAL_TEST_DELIVERIES ?? (isThorough ? 1_100_000 : 12_000));
+const scale = Number(process.env.EPHEMERAL_TEST_DELIVERIES ?? (isThorough ? 1_500_000 : 12_000));
 /** Connections to which something is done; those after them are left in peace, so that every run ends. */
 const badConnections = (isThorough ? 12 : 3) * (readersCount + writersCount);
 
