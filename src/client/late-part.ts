@@ -17,10 +17,18 @@ export class LatePart<Part> {
     if (this.#part !== undefined && this.#waiting === 0) return use(this.#part);
     this.#waiting++;
     this.#loading ??= this.#load();
-    return this.#loading.then((part) => {
-      this.#part = part;
-      this.#waiting--;
-      return use(part);
-    });
+    return this.#loading.then(
+      (part) => {
+        this.#part = part;
+        this.#waiting--;
+        return use(part);
+      },
+      (error: unknown) => {
+        // A page may be without its network now: the next call tries again.
+        this.#waiting--;
+        this.#loading = undefined;
+        throw error;
+      },
+    );
   }
 }

@@ -18,7 +18,7 @@ import type { Watching } from "./watches.ts";
 type All = Messaging & Once & Reports & Requests & Sharing & Turns & Watching;
 
 /** What a part does for the client under the same name. */
-const methods: { readonly [Name in keyof Parts]: readonly (keyof All)[] } = {
+const methods: { readonly [Name in keyof Parts]: readonly (keyof All & keyof PartOf<Parts[Name]>)[] } = {
   channels: ["subscribe", "history", "presence", "channels"],
   grants: ["acquire", "lock", "semaphore", "withItem", "withLock", "withSeat", "why"],
   messages: ["serve", "request", "send", "onEvent"],
@@ -29,6 +29,7 @@ const methods: { readonly [Name in keyof Parts]: readonly (keyof All)[] } = {
 };
 
 type Parts = ReturnType<typeof partsOf>;
+type PartOf<Late> = Late extends LatePart<infer Part> ? Part : never;
 
 function partsOf(connection: Connection, { clock, defaultTtlMs }: ClientSettings) {
   return {

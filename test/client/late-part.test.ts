@@ -26,3 +26,14 @@ test("LatePart.call() lets no call overtake another, whenever it is loaded", asy
   await say("last");
   expect(said).toEqual(["first", "second", "third", "last"]);
 });
+
+test("LatePart.call() tries again after a load that failed, as a page without its network does: it failed for ever", async () => {
+  let loads = 0;
+  const part = new LatePart(async () => {
+    if (++loads === 1) throw new Error("no network");
+    return loads;
+  });
+  const failed = [part.call(async () => "first"), part.call(async () => "second")];
+  expect((await Promise.allSettled(failed)).map(({ status }) => status)).toEqual(["rejected", "rejected"]);
+  expect(await part.call(async (loaded) => loaded)).toBe(2);
+});
