@@ -60,14 +60,14 @@ export class Responders {
 
   /** Whether anybody serves `method`, with a connection or without; `to`, where only that session counts. */
   isServed(method: string, to: string | undefined): boolean {
-    const sessions = this.#byMethod.get(method) ?? [];
-    return [...sessions].some(({ id }) => to === undefined || to === id);
+    const sessions = this.#byMethod.get(method)?.values();
+    return sessions?.some(({ id }) => to === undefined || to === id) ?? false;
   }
 
   /** Whether one of them has a connection, and so will have room for a request sooner or later. */
   isReachable(method: string, to: string | undefined): boolean {
-    const sessions = this.#byMethod.get(method) ?? [];
-    return [...sessions].some((session) => (to ?? session.id) === session.id && this.#choice.isReachable(session));
+    const sessions = this.#byMethod.get(method)?.values();
+    return sessions?.some((session) => (to ?? session.id) === session.id && this.#choice.isReachable(session)) ?? false;
   }
 
   /** The one to ask now: with a connection, with room, with the fewest unanswered requests, and of those the one that was asked of this

@@ -69,9 +69,9 @@ export class Watchman {
     this.#leaving.set(watched);
   }
 
-  /** It has closed the connection itself. */
+  /** Its socket is gone. */
   left(watched: Watched): void {
-    for (const line of [this.#strangers, this.#resting, this.#asked]) line.delete(watched);
+    for (const line of [this.#strangers, this.#resting, this.#asked, this.#leaving]) line.delete(watched);
   }
 
   stop(): void {

@@ -32,7 +32,6 @@ export type WebSocketOf = ServerWebSocket<WebClient>;
 
 /** The runtime holds at most this and one write more. */
 const unsentBytesMax = 256 * 1024;
-const lineFeed = Buffer.from("\n");
 const normalClosure = 1000;
 
 export class WebClient implements Socket, Doorkeeper, Watched {
@@ -69,7 +68,7 @@ export class WebClient implements Socket, Doorkeeper, Watched {
       );
     } else if (isText) {
       // A message is whole: its last line need not have an end of its own.
-      this.#connection?.receive(Buffer.concat([Buffer.from(message), lineFeed]));
+      this.#connection?.receive(Buffer.from(`${message}\n`));
     } else this.#connection?.receive(message);
   }
 
@@ -108,8 +107,8 @@ export class WebClient implements Socket, Doorkeeper, Watched {
   }
 
   end(why?: Closing): void {
-    this.#socket?.close(why?.code ?? normalClosure, why?.reason);
     this.#parts.watchman.leaving(this);
+    this.#socket?.close(why?.code ?? normalClosure, why?.reason);
   }
 
   greeted(): void {

@@ -99,6 +99,8 @@ class Door {
     await this.#server.stop(true);
   }
 
+  /** Who has dialled and not asked is not counted: the runtime tells of no connection before the head of its request is whole. It
+   *  closes those after 12 s, however slowly they say it, and what bounds their number is the process's descriptors. */
   #listen(): Server<WebClient> {
     const { web, config } = this.#options;
     const { frameBytesMax, outboxBytesMax } = config.limits;
@@ -108,8 +110,6 @@ class Door {
         port: web.port,
         // What is too large for us is refused by us, with a reason; the runtime only closes.
         maxRequestBodySize: 2 * frameBytesMax,
-        // Nobody is counted who has dialled and not asked: the runtime tells of no connection before the head of its request is
-        // whole. It closes those after 12 s, however slowly they say it, and what bounds their number is the process's descriptors.
         development: false,
         // Otherwise whoever else asks for the port shares it: the runtime takes `development: false` for that.
         reusePort: false,
