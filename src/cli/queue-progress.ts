@@ -3,7 +3,6 @@
  * where stderr is none; and the sum of it at the end. Asks for the queue's counts, as others work at it too.
  */
 import type { QueueInfo } from "../protocol/sharing.ts";
-import type { Outcome } from "./queue-run.ts";
 import { say } from "./say.ts";
 import { StatusLine } from "./status-line.ts";
 import { formatDuration } from "./units.ts";
@@ -15,16 +14,11 @@ const plainLineMs = 5000;
 /** Dead jobs the sum names. */
 const namedMax = 5;
 
-/** What one process did. */
-interface Here {
-  done: number;
-  failed: number;
-  givenBack: number;
-  lost: number;
-}
+/** What became of a job that was taken here. */
+export type Outcome = "done" | "failed" | "givenBack" | "lost";
 
 export class QueueProgress {
-  readonly here: Here = { done: 0, failed: 0, givenBack: 0, lost: 0 };
+  readonly here: Record<Outcome, number> = { done: 0, failed: 0, givenBack: 0, lost: 0 };
   readonly #queue: string;
   readonly #info: () => Promise<QueueInfo>;
   #startedAtMs = 0;

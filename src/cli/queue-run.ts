@@ -16,12 +16,11 @@ import { connectionTo } from "./call.ts";
 import type { Ending } from "./child.ts";
 import { findExecutable } from "./executable.ts";
 import { exitStatuses, usageError } from "./failure.ts";
+import { type Lane, openLane } from "./lane.ts";
 import { printJson } from "./output.ts";
 import { endBySignal, restoreDefault, SignalInbox, type SignalName, signalsIgnoredAtStart } from "./own-signals.ts";
 import { textOfData } from "./queue-items.ts";
-import { QueueProgress } from "./queue-progress.ts";
-import { type Reaper, startReaper } from "./reaper.ts";
-import { markOfTurn } from "./run-mark.ts";
+import { type Outcome, QueueProgress } from "./queue-progress.ts";
 import { say } from "./say.ts";
 import { type ClientSettings, type Environment, type Flags, processEnvironment } from "./settings.ts";
 import { supervisedSignals } from "./supervision.ts";
@@ -140,13 +139,11 @@ class QueueRun {
 
   /** One job after another. Fails with the first failure that is no command's, and stops the others then. */
   async #lane(): Promise<void> {
-    const mark = markOfTurn(this.#parts.settings.pipe);
-    // Whoever has the job next has it as soon as we are gone: the command must be gone, too.
-    const reaper = startReaper({ mark: mark.entry, graceMs: 0, searchPath: processEnvironment.PATH });
+    const lane = openLane(this.#parts.settings.pipe);
     try {
       for await (const job of this.#jobs.all()) {
         this.#progress.began();
-        const ending = await this.#perform(job, { mark, reaper });
+        const ending = await this.#perform(job, lane);
         this.#progress.ended(await this.#settle(job, ending));
       }
     } catch (error) {
@@ -154,7 +151,7 @@ class QueueRun {
       this.#stop(error);
       throw error;
     } finally {
-      reaper?.dismiss();
+      lane.reaper?.dismiss();
     }
   }
 
@@ -188,13 +185,6 @@ class QueueRun {
     return (await job.nack({ reason, delayMs: this.#parts.retryAfterMs })) ? "failed" : "lost";
   }
 }
-
-interface Lane {
-  readonly mark: ReturnType<typeof markOfTurn>;
-  readonly reaper: Reaper | undefined;
-}
-
-export type Outcome = "done" | "failed" | "givenBack" | "lost";
 
 function variablesOf({ id, attempt, fence }: Job, text: string): Environment {
   return {

@@ -12,12 +12,11 @@ import { connectionTo } from "./call.ts";
 import type { Ending } from "./child.ts";
 import { findExecutable } from "./executable.ts";
 import { usageError } from "./failure.ts";
+import { type Lane, openLane } from "./lane.ts";
 import { MemoryFile } from "./memory-file.ts";
 import { dataOfBytes } from "./message-data.ts";
 import { shownValue } from "./output.ts";
 import { endBySignal, restoreDefault, SignalInbox, type SignalName, signalsIgnoredAtStart } from "./own-signals.ts";
-import { type Reaper, startReaper } from "./reaper.ts";
-import { markOfTurn, type RunMark } from "./run-mark.ts";
 import { say } from "./say.ts";
 import { type ClientSettings, type Flags, processEnvironment } from "./settings.ts";
 import { supervisedSignals } from "./supervision.ts";
@@ -62,12 +61,6 @@ interface ServiceParts extends ServiceOptions {
   readonly path: string;
 }
 
-/** What a command runs in. Whoever asks again once we are killed finds that the command is gone, too. */
-interface Lane {
-  readonly mark: RunMark;
-  readonly reaper: Reaper | undefined;
-}
-
 class ServiceRun {
   readonly #parts: ServiceParts;
   readonly #free: Lane[];
@@ -81,10 +74,7 @@ class ServiceRun {
 
   constructor(parts: ServiceParts) {
     this.#parts = parts;
-    this.#free = Array.from({ length: parts.lanesCount }, () => {
-      const mark = markOfTurn(parts.settings.pipe);
-      return { mark, reaper: startReaper({ mark: mark.entry, graceMs: 0, searchPath: processEnvironment.PATH }) };
-    });
+    this.#free = Array.from({ length: parts.lanesCount }, () => openLane(parts.settings.pipe));
   }
 
   /** Serves until a signal ends it, and resolves to that once all who asked are answered.

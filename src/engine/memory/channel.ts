@@ -63,10 +63,8 @@ export class Channel extends Expiring implements Window {
     const { limits, history } = this.#parts;
     const offset = ++this.#offset;
     const bytes = Buffer.byteLength(data) + Buffer.byteLength(`${key ?? ""}${trace ?? ""}`) + overheadBytes;
-    const message: Remembered = {
-      ...{ offset, data, from, key, trace, atMs },
-      ...{ window: this, bytes, older: undefined, newer: undefined },
-    };
+    const places = { window: this, bytes, older: undefined, newer: undefined };
+    const message: Remembered = { offset, data, from, key, trace, atMs, ...places };
     this.usedAtMs = atMs;
     this.#window.set(offset, message);
     this.#bytes += bytes;
