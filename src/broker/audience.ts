@@ -1,6 +1,6 @@
 /**
- * Who subscribes to one channel. What is published in one turn is handed to each subscriber in one piece at the turn's end, or
- * before the audience changes, so that all of it is meant for whoever is there then.
+ * Who subscribes to one channel. What is published in one turn is handed to each subscriber in one piece at the turn's end, a
+ * little later where many listen, or before the audience changes, so that all of it is meant for whoever is there then.
  */
 import type { Publication } from "../engine/channels.ts";
 import type { MemberPush } from "../protocol/channels.ts";
@@ -9,7 +9,7 @@ import type { Push } from "../protocol/pushes.ts";
 import type { Lost, PushFrame } from "./push-stream.ts";
 import { Pushes, type Subscriber, type Subscription, skipPush } from "./subscription.ts";
 
-/** Bytes of one turn that are handed on before its end. */
+/** Bytes that are handed on at once, whoever waits for more. */
 const pendingBytesMax = 64 * 1024;
 
 /** Those who share the messages between them. */
@@ -24,7 +24,7 @@ export class Audience {
   readonly #heldMax: number;
   readonly #all = new Map<Subscriber, Subscription>();
   readonly #groups = new Map<string, Group>();
-  /** Published in this turn and handed to nobody yet. */
+  /** Published and handed to nobody yet. */
   #pending: Publication[] = [];
   #pendingBytes = 0;
   /** Whether one of them is not for its own session. */

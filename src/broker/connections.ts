@@ -97,7 +97,9 @@ export class Connections {
     return new PipeWire({ frameBytesMax, strangerBytesMax });
   }
 
+  /** Each hears what was published before. */
   closeAll(code: number, reason: string): void {
+    this.#parts.hub.flush();
     for (const connection of [...this.#open]) connection.close(code, reason);
   }
 

@@ -11,6 +11,7 @@ import type { Reply, Request } from "../protocol/commands.ts";
 import { EphemeralError } from "../protocol/errors.ts";
 import type { Limits } from "../protocol/limits.ts";
 import { Audience } from "./audience.ts";
+import { HandOut } from "./hand-out.ts";
 import { Presence } from "./presence.ts";
 import { isRecovered, merged, pageOf } from "./recovery.ts";
 import type { Session } from "./session.ts";
@@ -24,14 +25,14 @@ export class Hub {
   readonly #audiences = new Map<string, Audience>();
   /** A few each: a list is a fraction of a set. */
   readonly #channelsOf = new Map<Subscriber, string[]>();
-  /** Those that have something to hand on at the end of this turn. */
-  readonly #stirred = new Set<Audience>();
+  readonly #handOut: HandOut;
   #deliveredCount = 0;
 
   constructor(options: { readonly engine: Engine; readonly limits: Limits; readonly clock: Clock }) {
     this.#engine = options.engine;
     this.#limits = options.limits;
     this.#clock = options.clock;
+    this.#handOut = new HandOut(options.clock);
     this.#presence = new Presence({ channelsMax: options.limits.subscriptionsPerConnectionMax });
     options.engine.channels.onPublication((publication) => this.#take(publication));
   }
@@ -92,9 +93,14 @@ export class Hub {
     return this.#presence.of(channel);
   }
 
-  /** Hands on what was published in `channel` before the turn ends. */
+  /** Hands on what was published in `channel`, now. */
   handOn(channel: string): void {
     this.#audiences.get(channel)?.handOn();
+  }
+
+  /** Hands on everything that was published, now. */
+  flush(): void {
+    this.#handOut.flush();
   }
 
   /** How many subscribe to a channel and are present there. */
@@ -177,18 +183,11 @@ export class Hub {
   #take(publication: Publication): number {
     const audience = this.#audiences.get(publication.channel);
     if (audience === undefined) return 0;
-    if (this.#stirred.size === 0) queueMicrotask(this.#handOn);
-    this.#stirred.add(audience);
     const receivers = audience.take(publication);
+    this.#handOut.stir(audience);
     this.#deliveredCount += receivers;
     return receivers;
   }
-
-  readonly #handOn = (): void => {
-    const stirred = [...this.#stirred];
-    this.#stirred.clear();
-    for (const audience of stirred) audience.handOn();
-  };
 
   #requireRoom(subscriber: Subscriber, channel: string): void {
     const { subscriptionsPerConnectionMax } = this.#limits;
