@@ -72,19 +72,26 @@ function notJson(actual: string): EphemeralError {
   return new EphemeralError("bad_command", `Cannot send value: wanted JSON or a Uint8Array, got ${actual}`);
 }
 
-/** The caller's value again: `$binary` members become bytes, one `$` is taken off escaped ones. Values without either come
- *  back as they are. */
+/** The caller's value again, of what `JSON.parse` made: `$binary` members become bytes, one `$` is taken off escaped ones. An
+ *  object is changed in its place: most hold neither, and cost no copy. */
 export function fromJsonValue(value: unknown): unknown {
   if (typeof value !== "object" || value === null) return value;
   if (Array.isArray(value)) return value.map(fromJsonValue);
-  const members = Object.entries(value);
-  const only = members.length === 1 ? members[0] : undefined;
-  if (only !== undefined && escapedKey.test(only[0])) {
-    const [name, member] = only;
-    if (name === "$binary") return typeof member === "string" ? bytesOf(member) : value;
-    return { [name.slice(1)]: fromJsonValue(member) };
+  // What JSON makes is an array or has names.
+  const members = value as Record<string, unknown>;
+  const names = Object.keys(members);
+  const [only = ""] = names;
+  if (names.length === 1 && escapedKey.test(only)) {
+    const member = members[only];
+    if (only === "$binary") return typeof member === "string" ? bytesOf(member) : value;
+    return { [only.slice(1)]: fromJsonValue(member) };
   }
-  return Object.fromEntries(members.map(([name, member]) => [name, fromJsonValue(member)]));
+  for (const name of names) {
+    const read = fromJsonValue(members[name]);
+    // Defined, so that a key named __proto__ stays one.
+    if (read !== members[name]) Object.defineProperty(members, name, { value: read });
+  }
+  return value;
 }
 
 /** Characters handed to `fromCharCode` at once: its arguments travel on the stack. */

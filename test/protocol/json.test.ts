@@ -195,6 +195,15 @@ describe("jsonText() and fromJsonValue()", () => {
     expect(refusal(() => fromJsonValue({ $binary: text })).code).toBe("invalid_json");
   });
 
+  test("keep __proto__ an own member where bytes stand in it", () => {
+    const value = fromJsonValue(JSON.parse('{"__proto__":{"$binary":"AQ=="},"a":[{"$$binary":1}]}')) as object;
+    expect(Object.entries(value)).toEqual([
+      ["__proto__", new Uint8Array([1])],
+      ["a", [{ $binary: 1 }]],
+    ]);
+    expect(Object.getPrototypeOf(value)).toBe(Object.prototype);
+  });
+
   test("give back any value of JSON and bytes", () => {
     announceSeed("jsonText()");
     const { value } = fc.letrec((tie) => ({
