@@ -86,11 +86,8 @@ export function fromJsonValue(value: unknown): unknown {
     if (only === "$binary") return typeof member === "string" ? bytesOf(member) : value;
     return { [only.slice(1)]: fromJsonValue(member) };
   }
-  for (const name of names) {
-    const read = fromJsonValue(members[name]);
-    // Defined, so that a key named __proto__ stays one.
-    if (read !== members[name]) Object.defineProperty(members, name, { value: read });
-  }
+  // All of them its own: even __proto__ is set as the member it is.
+  for (const name of names) members[name] = fromJsonValue(members[name]);
   return value;
 }
 
