@@ -65,23 +65,32 @@ export class Jobs<Data> {
 
   /** Every job this client gets, until there are no more. */
   async *all(): AsyncGenerator<Job<Data>, void, undefined> {
-    for (let job = await this.#take(); job !== undefined; job = await this.#ackAndTake(job)) {
-      let isLeft = true;
-      try {
-        yield job;
-        isLeft = false;
-      } finally {
-        if (isLeft) await job.nack({ reason: "its worker left the loop" });
+    const loop = new AbortController();
+    const { signal } = this.#parts.options;
+    signal?.throwIfAborted();
+    signal?.addEventListener("abort", () => loop.abort(signal.reason), { signal: loop.signal });
+    try {
+      for (let job = await this.#take(loop.signal); job !== undefined; job = await this.#ackAndTake(job, loop.signal)) {
+        let isLeft = true;
+        try {
+          yield job;
+          isLeft = false;
+        } finally {
+          if (isLeft) await job.nack({ reason: "its worker left the loop" });
+        }
       }
+    } finally {
+      // Nothing waits for a job that nobody will do.
+      loop.abort();
     }
   }
 
   /** Says both in one breath, of which the broker does the ack first, and waits for both answers: half the round trips. Taking
    *  more ahead would keep from others, at the end of the queue, what they are free for. What the caller has done about the job
    *  already stands. */
-  async #ackAndTake(job: Job<Data>): Promise<Job<Data> | undefined> {
+  async #ackAndTake(job: Job<Data>, signal: AbortSignal): Promise<Job<Data> | undefined> {
     const acked = job.ack();
-    const taken = this.#take();
+    const taken = this.#take(signal);
     // Told behind the ack, whichever fails first.
     taken.catch(() => {});
     try {
@@ -95,9 +104,9 @@ export class Jobs<Data> {
   }
 
   /** Undefined when there is none and none can come. */
-  #take(): Promise<Job<Data> | undefined> {
+  #take(signal: AbortSignal): Promise<Job<Data> | undefined> {
     const { connection, clock, name: queue, options } = this.#parts;
-    const { ackMs, waitMs = -1, signal } = options;
+    const { ackMs, waitMs = -1 } = options;
     return connection.call({
       command: { action: "queue.take", queue, count: 1, ackMs },
       read: (reply) => {

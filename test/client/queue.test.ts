@@ -171,6 +171,27 @@ describe("for await of Client.queue()", () => {
     expect(said).toEqual(["queue.take", "queue.ack", "queue.take", "queue.nack pass"]);
   });
 
+  test("waits for no other job when the ack before it is refused", async () => {
+    const refusal = new EphemeralError("internal", "no");
+    const answers = [{ jobs: [{ id: "a", data: "a", attempt: 1, fence: 1 }] }, refusal];
+    const unanswered = Promise.withResolvers<AbortSignal>();
+    const connection = {
+      codec: { fromMember: (data: unknown) => data },
+      resumption: { jobs: new Map() },
+      call: async ({ read, signal }: { read: (reply: unknown) => unknown; signal: AbortSignal }) => {
+        const answer = answers.shift();
+        if (answer instanceof Error) throw answer;
+        if (answer !== undefined) return read(answer);
+        unanswered.resolve(signal);
+        return new Promise(() => {});
+      },
+    };
+    const parts = { connection, clock: systemClientClock, name: "specs", options: {} };
+    // As much of a connection as a loop has to do with.
+    expect(await failureOf(Array.fromAsync(new Jobs(parts as unknown as JobsParts).all()))).toBe(refusal);
+    expect((await unanswered.promise).aborted).toBe(true);
+  });
+
   test("redelivers what a client had that goes away", async () => {
     await using parts = await scene();
     const { queue, connect } = parts;
