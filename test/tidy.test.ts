@@ -50,6 +50,17 @@ const cases: Record<RuleName, Case> = {
     ],
     passed: ['import { x } from "./limits.ts";', '// import "node:net";', 'const text = `import "node:net"`;'],
   },
+  engineIsExchangeable: {
+    path: "src/broker/a.ts",
+    refused: [
+      'import { Grants } from "../engine/memory/grants.ts";',
+      'import type { MemoryEngine } from "../engine/memory/memory-engine.ts";',
+    ],
+    passed: [
+      'import type { Engine } from "../engine/engine.ts";',
+      'import { OwnerIndex } from "../engine/owner-index.ts";',
+    ],
+  },
   opensWithComment: {
     path: "src/engine/a.ts",
     refused: [

@@ -3,9 +3,9 @@
  * command does, for a responder first where there is none, then for its answer; both are its one wait. Knows nothing of bytes.
  */
 import type { Waiting } from "../engine/engine.ts";
-import { OwnerIndex } from "../engine/memory/owner-index.ts";
-import { type Wait, WaitQueues, type Waits } from "../engine/memory/wait-queue.ts";
-import { inWords, nameOf } from "../engine/memory/wording.ts";
+import { OwnerIndex } from "../engine/owner-index.ts";
+import { type Wait, WaitQueues, type Waits } from "../engine/wait-queue.ts";
+import { inWords, nameOf } from "../engine/wording.ts";
 import { Encoded, type EncodedValue } from "../protocol/commands.ts";
 import { EphemeralError } from "../protocol/errors.ts";
 import type { Limits } from "../protocol/limits.ts";

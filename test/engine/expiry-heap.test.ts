@@ -1,6 +1,6 @@
 import { describe, expect, test } from "bun:test";
 import fc from "fast-check";
-import { Expiring, ExpiryHeap } from "../../src/engine/memory/expiry-heap.ts";
+import { Expiring, ExpiryHeap } from "../../src/engine/expiry-heap.ts";
 import { ManualClock } from "../support/manual-clock.ts";
 
 const startMs = 1_000_000;

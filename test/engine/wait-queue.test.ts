@@ -1,8 +1,8 @@
 import { describe, expect, test } from "bun:test";
 import fc from "fast-check";
 import type { WaitHandle } from "../../src/engine/engine.ts";
-import { ExpiryHeap } from "../../src/engine/memory/expiry-heap.ts";
-import { type Wait, WaitQueues, Waits } from "../../src/engine/memory/wait-queue.ts";
+import { ExpiryHeap } from "../../src/engine/expiry-heap.ts";
+import { type Wait, WaitQueues, Waits } from "../../src/engine/wait-queue.ts";
 import { EphemeralError } from "../../src/protocol/errors.ts";
 import { defaultLimits, type Limits } from "../../src/protocol/limits.ts";
 import { ManualClock } from "../support/manual-clock.ts";

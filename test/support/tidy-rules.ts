@@ -52,6 +52,16 @@ export const rules = {
     });
   },
 
+  engineIsExchangeable(file) {
+    const maker = "src/broker/core.ts";
+    const implementation = "src/engine/memory/";
+    if (!isSource(file.path) || file.path === maker || file.path.startsWith(implementation)) return [];
+    const inner = file.imports.filter(
+      (name) => name.startsWith(".") && resolve(file.path, name).startsWith(implementation),
+    );
+    return inner.map((name) => `only ${maker} may know which engine there is, and this imports "${name}"`);
+  },
+
   opensWithComment(file) {
     if (!isOurs(file.path)) return [];
     const comment = /^(?:#!.*\n)?\/\*\*([\s\S]*?)\*\//.exec(file.text)?.[1];

@@ -4,10 +4,10 @@
  */
 import type { EphemeralError } from "../../protocol/errors.ts";
 import type { Caller } from "../engine.ts";
+import { Expiring } from "../expiry-heap.ts";
 import type { BarrierRequest } from "../sharing.ts";
-import { Expiring } from "./expiry-heap.ts";
-import type { Wait } from "./wait-queue.ts";
-import { listed, nameOf } from "./wording.ts";
+import type { Wait } from "../wait-queue.ts";
+import { listed, nameOf } from "../wording.ts";
 
 export type BarrierWait = Wait<BarrierRequest, { readonly index: number }>;
 

@@ -5,12 +5,12 @@
 import { EphemeralError } from "../../protocol/errors.ts";
 import type { WhyHolder } from "../../protocol/pools.ts";
 import type { Awaitable, Caller, HeldBySession, Waiting } from "../engine.ts";
+import type { ExpiryHeap } from "../expiry-heap.ts";
+import { OwnerIndex } from "../owner-index.ts";
 import type { BarrierRequest } from "../sharing.ts";
+import { WaitQueues, type Waits } from "../wait-queue.ts";
+import { nameOf } from "../wording.ts";
 import { Barrier, type BarrierWait } from "./barrier.ts";
-import type { ExpiryHeap } from "./expiry-heap.ts";
-import { OwnerIndex } from "./owner-index.ts";
-import { WaitQueues, type Waits } from "./wait-queue.ts";
-import { nameOf } from "./wording.ts";
 
 /** How long those who were still to come are told that it broke. */
 export const brokenBarrierMs = 30_000;

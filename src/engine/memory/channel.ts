@@ -4,7 +4,7 @@
  */
 import type { Limits } from "../../protocol/limits.ts";
 import type { KeptMessage, PublishRequest } from "../channels.ts";
-import { Expiring } from "./expiry-heap.ts";
+import { Expiring } from "../expiry-heap.ts";
 import type { History, Remembered, Window } from "./history.ts";
 
 /** What a message costs beside its data, about: it keeps a flood of empty ones from being free. */

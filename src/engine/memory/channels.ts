@@ -14,8 +14,8 @@ import type {
   PublishRequest,
 } from "../channels.ts";
 import type { Caller } from "../engine.ts";
+import type { ExpiryHeap } from "../expiry-heap.ts";
 import { Channel, type ChannelParts } from "./channel.ts";
-import type { ExpiryHeap } from "./expiry-heap.ts";
 import { History } from "./history.ts";
 import { Serials } from "./serials.ts";
 

@@ -3,8 +3,8 @@
  * it ends stands in `grants.ts`.
  */
 import type { Caller } from "../engine.ts";
+import { Expiring } from "../expiry-heap.ts";
 import type { Acquired } from "../pooling.ts";
-import { Expiring } from "./expiry-heap.ts";
 import type { PoolItem } from "./pool-item.ts";
 import type { Party } from "./pool-waiter.ts";
 

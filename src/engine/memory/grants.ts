@@ -5,14 +5,14 @@
 import { assert, EphemeralError } from "../../protocol/errors.ts";
 import type { Limits } from "../../protocol/limits.ts";
 import type { Caller, HeldBySession } from "../engine.ts";
-import type { ExpiryHeap } from "./expiry-heap.ts";
+import type { ExpiryHeap } from "../expiry-heap.ts";
+import { OwnerIndex } from "../owner-index.ts";
+import { WaitQueue } from "../wait-queue.ts";
+import { nameOf } from "../wording.ts";
 import { fenceIn, Grant } from "./grant.ts";
-import { OwnerIndex } from "./owner-index.ts";
 import type { PoolItem } from "./pool-item.ts";
 import type { PoolWaiter } from "./pool-waiter.ts";
 import type { SlotChoice } from "./slot-choice.ts";
-import { WaitQueue } from "./wait-queue.ts";
-import { nameOf } from "./wording.ts";
 
 export interface GrantsOptions {
   readonly expiries: ExpiryHeap;

@@ -5,7 +5,7 @@
 import type { LeaseScope } from "../../protocol/commands.ts";
 import type { WhyHolder } from "../../protocol/pools.ts";
 import type { Caller, Lease } from "../engine.ts";
-import { Expiring } from "./expiry-heap.ts";
+import { Expiring } from "../expiry-heap.ts";
 import { FreeNumbers } from "./free-numbers.ts";
 
 /** The numbers of one key. Exists while one of them is held. */

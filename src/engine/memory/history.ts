@@ -4,7 +4,7 @@
  */
 import type { Limits } from "../../protocol/limits.ts";
 import type { KeptMessage } from "../channels.ts";
-import { Expiring, type ExpiryHeap } from "./expiry-heap.ts";
+import { Expiring, type ExpiryHeap } from "../expiry-heap.ts";
 
 /** Whoever has a message in its window, and loses its oldest. */
 export interface Window {

@@ -4,8 +4,8 @@
  */
 import type { EncodedValue } from "../../protocol/commands.ts";
 import type { Caller } from "../engine.ts";
+import { Expiring } from "../expiry-heap.ts";
 import type { Taken } from "../sharing.ts";
-import { Expiring } from "./expiry-heap.ts";
 import type { WorkQueue } from "./work-queue.ts";
 
 /** What a job costs beside its id and its data, estimated. */

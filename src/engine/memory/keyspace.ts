@@ -19,13 +19,13 @@ import type {
   TouchRequest,
   Waiting,
 } from "../engine.ts";
+import { Expiring, type ExpiryHeap } from "../expiry-heap.ts";
+import { type Wait, WaitQueues, type Waits } from "../wait-queue.ts";
+import { inWords } from "../wording.ts";
 import { sumOf } from "./counting.ts";
 import { ExpiredKeys } from "./expired-keys.ts";
-import { Expiring, type ExpiryHeap } from "./expiry-heap.ts";
 import { refuseUnlessWanted, wrongVersion } from "./key-conditions.ts";
 import { SessionKeys } from "./session-keys.ts";
-import { type Wait, WaitQueues, type Waits } from "./wait-queue.ts";
-import { inWords } from "./wording.ts";
 
 /** What an item costs beside its key and its value, measured: entry, two string headers, its places in map and heap. */
 const entryOverheadBytes = 190;

@@ -7,11 +7,11 @@ import { EphemeralError } from "../../protocol/errors.ts";
 import type { Limits } from "../../protocol/limits.ts";
 import type { WhyHolder } from "../../protocol/pools.ts";
 import type { Awaitable, Caller, HeldBySession, Lease, LeaseReleaseRequest, LeaseRequest, Waiting } from "../engine.ts";
-import type { ExpiryHeap } from "./expiry-heap.ts";
+import type { ExpiryHeap } from "../expiry-heap.ts";
+import { OwnerIndex } from "../owner-index.ts";
+import { type Wait, WaitQueues, type Waits } from "../wait-queue.ts";
+import { inWords, listed, nameOf } from "../wording.ts";
 import { HeldLease, NumberedPool } from "./held-lease.ts";
-import { OwnerIndex } from "./owner-index.ts";
-import { type Wait, WaitQueues, type Waits } from "./wait-queue.ts";
-import { inWords, listed, nameOf } from "./wording.ts";
 
 type LeaseWait = Wait<LeaseRequest, Lease>;
 

@@ -31,15 +31,15 @@ import type {
   WaitInfo,
   Waiting,
 } from "../engine.ts";
+import { ExpiryHeap } from "../expiry-heap.ts";
 import type { Acquired, AcquireRequest, PoolItems, PoolSlot, PoolSlots, Renewed, WhyRequest } from "../pooling.ts";
+import { Waits } from "../wait-queue.ts";
 import { Channels } from "./channels.ts";
-import { ExpiryHeap } from "./expiry-heap.ts";
 import { Keyspace } from "./keyspace.ts";
 import { Leases } from "./leases.ts";
 import { MemorySharing, sharingWaits } from "./memory-sharing.ts";
 import { Onces } from "./once.ts";
 import { Pools } from "./pools.ts";
-import { Waits } from "./wait-queue.ts";
 import { explain } from "./why.ts";
 
 /** Fences grow across restarts: a broker would have to grant a thousand holds a millisecond to be overtaken. */

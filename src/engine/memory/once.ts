@@ -5,11 +5,11 @@
 import { EphemeralError } from "../../protocol/errors.ts";
 import type { WhyHolder } from "../../protocol/pools.ts";
 import type { Awaitable, Caller, HeldBySession, OnceOutcome, OnceRejection, Waiting } from "../engine.ts";
-import { Expiring, type ExpiryHeap } from "./expiry-heap.ts";
+import { Expiring, type ExpiryHeap } from "../expiry-heap.ts";
+import { OwnerIndex } from "../owner-index.ts";
+import { type Wait, WaitQueues, type Waits } from "../wait-queue.ts";
+import { inWords, nameOf } from "../wording.ts";
 import type { Keyspace } from "./keyspace.ts";
-import { OwnerIndex } from "./owner-index.ts";
-import { type Wait, WaitQueues, type Waits } from "./wait-queue.ts";
-import { inWords, nameOf } from "./wording.ts";
 
 /** The turn to produce a key. */
 interface Turn {

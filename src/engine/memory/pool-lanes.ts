@@ -3,9 +3,9 @@
  * came; a waiter stands in a lane for each of its wants. Tells whose turn an item is, never serves anybody.
  */
 import type { PoolMode } from "../../protocol/pools.ts";
+import { WaitQueue } from "../wait-queue.ts";
 import type { PoolWaiter, Want } from "./pool-waiter.ts";
 import type { Selection } from "./tag-index.ts";
-import { WaitQueue } from "./wait-queue.ts";
 
 export class Lane {
   readonly selection: Selection;

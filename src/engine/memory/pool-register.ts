@@ -4,9 +4,9 @@
  */
 import { EphemeralError } from "../../protocol/errors.ts";
 import type { Limits } from "../../protocol/limits.ts";
+import { WaitQueue } from "../wait-queue.ts";
 import { Pool } from "./pool.ts";
 import { madeOnFirstUse } from "./pool-wording.ts";
-import { WaitQueue } from "./wait-queue.ts";
 
 /** Idle pools that are kept to be used again. */
 const sparesMax = 256;

@@ -5,12 +5,12 @@
 import type { PoolMode } from "../../protocol/pools.ts";
 import type { Caller } from "../engine.ts";
 import type { Acquired, AcquireRequest } from "../pooling.ts";
+import type { Wait } from "../wait-queue.ts";
 import type { Grant } from "./grant.ts";
 import type { Pool } from "./pool.ts";
 import type { PoolItem } from "./pool-item.ts";
 import type { Lane } from "./pool-lanes.ts";
 import type { Selection } from "./tag-index.ts";
-import type { Wait } from "./wait-queue.ts";
 
 /** So many items of one pool's selection; while its waiter waits, that one's place in a lane. */
 export class Want {

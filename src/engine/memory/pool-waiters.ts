@@ -4,11 +4,11 @@
  */
 import type { EphemeralError } from "../../protocol/errors.ts";
 import type { Waiting } from "../engine.ts";
+import { OwnerIndex } from "../owner-index.ts";
 import type { Acquired } from "../pooling.ts";
-import { OwnerIndex } from "./owner-index.ts";
+import { WaitQueues, type Waits } from "../wait-queue.ts";
 import { type Party, PoolWaiter } from "./pool-waiter.ts";
 import { namesOf } from "./pool-wording.ts";
-import { WaitQueues, type Waits } from "./wait-queue.ts";
 
 export interface PoolWaitersOptions {
   readonly waits: Waits;

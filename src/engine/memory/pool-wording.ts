@@ -3,11 +3,11 @@
  * changes nothing.
  */
 import { EphemeralError } from "../../protocol/errors.ts";
+import { inWords, listed, nameOf } from "../wording.ts";
 import type { Pool } from "./pool.ts";
 import type { PoolItem } from "./pool-item.ts";
 import type { PoolWaiter, Want } from "./pool-waiter.ts";
 import { tagsInWords } from "./slot-choice.ts";
-import { inWords, listed, nameOf } from "./wording.ts";
 
 /** `"accounts"`, `2 of "accounts" with tag "admin"`, `"database" (shared)`, several with "and" between them. */
 export function wantsInWords({ wants }: PoolWaiter): string {

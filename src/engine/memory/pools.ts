@@ -6,9 +6,11 @@ import { EphemeralError } from "../../protocol/errors.ts";
 import type { Limits } from "../../protocol/limits.ts";
 import type { PoolWant } from "../../protocol/pools.ts";
 import type { Awaitable, Caller, HeldBySession, Waiting } from "../engine.ts";
+import type { ExpiryHeap } from "../expiry-heap.ts";
 import type { Acquired, AcquireRequest, PoolItems, PoolSlot, PoolSlots, Renewed } from "../pooling.ts";
+import type { Waits } from "../wait-queue.ts";
+import { nameOf } from "../wording.ts";
 import { Deadlocks } from "./deadlocks.ts";
-import type { ExpiryHeap } from "./expiry-heap.ts";
 import type { Grant } from "./grant.ts";
 import { Grants } from "./grants.ts";
 import { HandOn } from "./hand-on.ts";
@@ -27,8 +29,6 @@ import {
   wantsInWords,
 } from "./pool-wording.ts";
 import { chooseSlots, refuseImpossible, type SlotChoice } from "./slot-choice.ts";
-import type { Waits } from "./wait-queue.ts";
-import { nameOf } from "./wording.ts";
 
 export interface PoolsOptions {
   readonly expiries: ExpiryHeap;

@@ -3,8 +3,8 @@
  * Reads queues, changes nothing.
  */
 import { EphemeralError } from "../../protocol/errors.ts";
+import { inWords, listed, nameOf } from "../wording.ts";
 import type { Job } from "./job.ts";
-import { inWords, listed, nameOf } from "./wording.ts";
 import type { WorkQueue } from "./work-queue.ts";
 
 export function nothingToTake(queue: WorkQueue, nowMs: number): EphemeralError {

@@ -8,6 +8,8 @@ import type { Limits } from "../../protocol/limits.ts";
 import type { WhyHolder } from "../../protocol/pools.ts";
 import type { QueueCounts } from "../../protocol/sharing.ts";
 import type { Awaitable, Caller, HeldBySession, Waiting } from "../engine.ts";
+import type { ExpiryHeap } from "../expiry-heap.ts";
+import { OwnerIndex } from "../owner-index.ts";
 import type {
   JobDefinition,
   NackRequest,
@@ -18,13 +20,11 @@ import type {
   TakeRequest,
   TakingName,
 } from "../sharing.ts";
-import type { ExpiryHeap } from "./expiry-heap.ts";
+import { WaitQueues, type Waits } from "../wait-queue.ts";
+import { inWords, nameOf } from "../wording.ts";
 import { Job } from "./job.ts";
 import { JobTally } from "./job-tally.ts";
-import { OwnerIndex } from "./owner-index.ts";
 import { closedQueue, nothingToTake, notTaken, timedOut } from "./queue-wording.ts";
-import { WaitQueues, type Waits } from "./wait-queue.ts";
-import { inWords, nameOf } from "./wording.ts";
 import { WorkQueue } from "./work-queue.ts";
 
 export interface QueuesOptions {

@@ -6,11 +6,11 @@ import { EphemeralError } from "../../protocol/errors.ts";
 import type { Limits } from "../../protocol/limits.ts";
 import type { LimitGrant } from "../../protocol/sharing.ts";
 import type { Awaitable, Waiting } from "../engine.ts";
+import { Expiring, type ExpiryHeap } from "../expiry-heap.ts";
 import type { LimitRequest } from "../sharing.ts";
-import { Expiring, type ExpiryHeap } from "./expiry-heap.ts";
+import { type Wait, WaitQueues, type Waits } from "../wait-queue.ts";
+import { inWords } from "../wording.ts";
 import { SlidingLog } from "./sliding-log.ts";
-import { type Wait, WaitQueues, type Waits } from "./wait-queue.ts";
-import { inWords } from "./wording.ts";
 
 export interface RateLimitsOptions {
   readonly expiries: ExpiryHeap;

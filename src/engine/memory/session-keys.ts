@@ -1,7 +1,7 @@
 /**
  * Keys that end with a session: whose each is, and since when. Knows nothing of what stands under them.
  */
-import { OwnerIndex } from "./owner-index.ts";
+import { OwnerIndex } from "../owner-index.ts";
 
 /** One key of one session. */
 interface OwnedKey {

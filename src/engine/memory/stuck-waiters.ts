@@ -3,13 +3,13 @@
  * Those that are left wait for each other, or for what nobody can give. Reads pools, changes nothing.
  */
 import type { PoolMode } from "../../protocol/pools.ts";
+import { inWords, nameOf } from "../wording.ts";
 import type { Grant } from "./grant.ts";
 import type { Pool } from "./pool.ts";
 import { type Party, type PoolWaiter, partyOf, type Want } from "./pool-waiter.ts";
 import { itemInWords, wantsInWords } from "./pool-wording.ts";
 import { choose } from "./slot-choice.ts";
 import type { Selection } from "./tag-index.ts";
-import { inWords, nameOf } from "./wording.ts";
 
 /** Somebody who stands in a waiter's way, and what that one waits for itself. */
 export interface Obstacle {

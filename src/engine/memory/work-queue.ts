@@ -5,8 +5,8 @@
 import { whyListedMax } from "../../protocol/limits.ts";
 import type { QueueCounts } from "../../protocol/sharing.ts";
 import type { DeadJobInfo } from "../sharing.ts";
+import { WaitQueue } from "../wait-queue.ts";
 import type { Job } from "./job.ts";
-import { WaitQueue } from "./wait-queue.ts";
 
 /** The jobs of one priority. */
 interface Lane {

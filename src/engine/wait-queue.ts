@@ -4,10 +4,10 @@
  * with its types. Decides when a wait is over, never who is served: that is its owner's part.
  */
 
-import { EphemeralError } from "../../protocol/errors.ts";
-import type { Limits } from "../../protocol/limits.ts";
-import { deferred } from "../deferred.ts";
-import type { Caller, WaitHandle, WaitInfo, Waiting } from "../engine.ts";
+import { EphemeralError } from "../protocol/errors.ts";
+import type { Limits } from "../protocol/limits.ts";
+import { deferred } from "./deferred.ts";
+import type { Caller, WaitHandle, WaitInfo, Waiting } from "./engine.ts";
 import { Expiring, type ExpiryHeap } from "./expiry-heap.ts";
 import { OwnerIndex } from "./owner-index.ts";
 

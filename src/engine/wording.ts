@@ -2,7 +2,7 @@
  * How people are told who has what and since when, in every message about a wait. One wording for all of them, so that
  * whoever has read one can read the next. Reads holders, changes nothing.
  */
-import type { Caller } from "../engine.ts";
+import type { Caller } from "./engine.ts";
 
 /** More holders than this are counted, not named. */
 const holdersNamedMax = 5;

@@ -3,7 +3,7 @@
  * and waits themselves, so that a deadline costs three numbers and no object. One alarm of the clock is set for the
  * soonest. Knows nothing of what ends: it calls `expire()`.
  */
-import type { CancelAlarm, Clock } from "../clock.ts";
+import type { CancelAlarm, Clock } from "./clock.ts";
 
 /** Something with a deadline. The heap writes `heapIndex` and `heapOrder`; its owner writes only through the heap. */
 export abstract class Expiring {
