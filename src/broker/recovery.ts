@@ -42,15 +42,33 @@ export interface Page {
   readonly more: true | undefined;
 }
 
-/** The first messages that fit one frame, at least one. */
+/** The first messages that fit one frame, at least one. What `codec` cannot write is left out: a reader sees by the offsets that
+ *  it is missing. */
 export function pageOf(messages: readonly KeptMessage[], { codec, frameBytesMax }: PageOptions): Page {
+  const page: object[] = [];
   let bytes = replyBytes;
-  const fitting = messages.findIndex((message, index) => {
+  for (const message of messages) {
+    if (!isWritable(message, codec)) continue;
     bytes += bytesAtMost(message, codec);
-    return bytes > frameBytesMax && index > 0;
-  });
-  const page = fitting < 0 ? messages : messages.slice(0, fitting);
-  return { messages: new Encoded(page.map(record)), more: page.length < messages.length ? true : undefined };
+    if (bytes > frameBytesMax && page.length > 0) return { messages: new Encoded(page), more: true };
+    page.push(record(message));
+  }
+  return { messages: new Encoded(page), more: undefined };
+}
+
+/** JSON can hold what no MessagePack reader takes, a map with a key twice. */
+function isWritable({ data }: KeptMessage, codec: Codec): boolean {
+  if (isOfCodec(data, codec)) return true;
+  try {
+    codec.encode({ data: new Encoded(data) });
+    return true;
+  } catch {
+    return false;
+  }
+}
+
+function isOfCodec(data: EncodedValue, { name }: Codec): boolean {
+  return (typeof data === "string") === (name === "json");
 }
 
 function bytesAtMost({ data, key = "", trace = "", from = "" }: KeptMessage, codec: Codec): number {
@@ -59,7 +77,7 @@ function bytesAtMost({ data, key = "", trace = "", from = "" }: KeptMessage, cod
 
 function dataBytesAtMost(data: EncodedValue, codec: Codec): number {
   const bytes = Buffer.byteLength(data);
-  return (typeof data === "string") === (codec.name === "json") ? bytes : transcodedMax * bytes;
+  return isOfCodec(data, codec) ? bytes : transcodedMax * bytes;
 }
 
 /** The vocabulary's members alone. */

@@ -65,6 +65,8 @@ export interface ChannelCommands {
     reply: Position & {
       /** With `recover` only. True: `messages` has all that was missed, up to `offset`. False: none, and some are lost. */
       readonly recovered?: boolean | undefined;
+      /** Without those that the connection's codec cannot carry, in whose place a `gap` is pushed: an offset that is passed over
+       *  tells of one. */
       readonly messages: readonly Message[] | Encoded;
       /** These were not all up to `offset`: `history` gives the rest, while newer ones are pushed already, which it may give
        *  once more. */

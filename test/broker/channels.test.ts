@@ -243,6 +243,51 @@ describe("recovery", () => {
     expect(got).toEqual(Array.from({ length: 100 }, (_, index) => index + 1));
     expect(pages).toBeGreaterThan(5);
   });
+
+  // The reply was refused as a whole, while the subscription it should have begun was live.
+  test("and history leave out what cannot be written in the reader's codec: the offsets tell", async () => {
+    await using broker = await testBroker();
+    using json = await lineClient(broker.pipe);
+    using packed = await msgpackClient(broker.pipe);
+    const { epoch } = await json.ask(publish(1));
+    for (const data of ['{"__proto__":1}', "3", '{"__proto__":1}']) {
+      json.write(`{"action":"publish","channel":"room","data":${data}}\n`);
+      await json.next();
+    }
+    for (const command of [subscribe({ recover: { epoch, offset: 0 } }), { action: "history", channel }]) {
+      const answer = await packed.ask(command);
+      expect([answer.epoch, answer.offset, offsetsOf(answer.messages), answer.more]).toEqual([
+        epoch,
+        4,
+        [1, 3],
+        undefined,
+      ]);
+    }
+    expect(offsetsOf((await json.ask({ action: "history", channel })).messages)).toEqual([1, 2, 3, 4]);
+    await json.ask(publish(5));
+    expect(await packed.next()).toMatchObject({ push: "message", offset: 5 });
+  });
+
+  test("comes to an end where page after page cannot be written in the reader's codec", async () => {
+    const limits = {
+      frameBytesMax: 8192,
+      valueBytesMax: 1024,
+      historyBytesMax: 256 * 1024,
+      outboxBytesMax: 1024 * 1024,
+    };
+    await using broker = await testBroker({ limits });
+    using json = await lineClient(broker.pipe);
+    using packed = await msgpackClient(broker.pipe);
+    const { epoch } = await json.ask(publish(1));
+    const unwritable = JSON.stringify({ ["__proto__"]: "x".repeat(900) });
+    for (let message = 0; message < 50; message++) {
+      json.write(`{"action":"publish","channel":"room","data":${unwritable}}\n`);
+      await json.next();
+    }
+    await json.ask(publish(52));
+    const answer = await packed.ask(subscribe({ recover: { epoch, offset: 1 } }));
+    expect([answer.recovered, offsetsOf(answer.messages), answer.more]).toEqual([true, [52], undefined]);
+  });
 });
 
 describe("a serial", () => {

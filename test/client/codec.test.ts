@@ -3,6 +3,7 @@ import { Client, type ClientCodec } from "../../src/client/client.ts";
 import { json } from "../../src/client/json-codec.ts";
 import { msgpack } from "../../src/msgpack/client-codec.ts";
 import { testBroker } from "../support/broker.ts";
+import { HeardChannel } from "../support/heard-channel.ts";
 import { refusal } from "../support/refusal.ts";
 
 const codecs = [
@@ -24,6 +25,20 @@ const values: readonly (readonly [string, unknown])[] = [
   ["an empty object", {}],
   ["64 levels", Array.from({ length: 62 }).reduce((inner) => [inner], [1])],
 ];
+
+// The whole recovery was refused, again each time it was asked for, while newer messages went by unheard.
+test("A subscription by MessagePack recovers around a message that it cannot read, and says which is lost", async () => {
+  await using broker = await testBroker();
+  using writer = new Client(broker.pipe);
+  using reader = new Client(broker.pipe, { codec: msgpack });
+  const { epoch } = await writer.publish("room", 1);
+  for (const data of [2, JSON.parse('{"__proto__":3}'), 4, JSON.parse('{"__proto__":5}')])
+    await writer.publish("room", data);
+  const room = new HeardChannel();
+  await reader.subscribe("room", room.handler, { recover: { epoch, offset: 1 }, onEvent: room.onEvent });
+  await writer.publish("room", 6);
+  expect(await room.until(6)).toEqual(["2", "lost 3-3", "4", "lost 5-5", "recovered 2", "6"]);
+});
 
 describe.each(codecs)("Client with the codec %s", (_name, codec) => {
   test.each(values)("stores %s, and a client of the other codec reads the same", async (_what, value) => {
