@@ -62,7 +62,7 @@ export class Connection implements Carrier {
     answer: (connection, id, reply) => connection.#answer(id, reply),
     refuse: (connection, refusal) => connection.#say(refusal),
     isHeldBack: (connection) => !connection.#inbox.mayGoOn(),
-    isUnread: (connection) => connection.#state === "paused",
+    isUnread: (connection) => connection.isPaused,
     authFailed: (connection, action) => connection.#authFailed(action),
   };
   static readonly #streamsHost: StreamsHost = {
@@ -135,6 +135,11 @@ export class Connection implements Carrier {
     this.close(closeCodes.kicked, "taken over by another connection");
   }
 
+  /** Nothing it says is read, for at most `stallMs`. */
+  get isPaused(): boolean {
+    return this.#state === "paused";
+  }
+
   /** What this connection speaks. */
   get codec(): Codec {
     return this.wire.codec;
@@ -156,7 +161,7 @@ export class Connection implements Carrier {
     const unsentBytes = this.#outbox.flush();
     if (this.#outbox.isBroken || (this.#state === "closing" && unsentBytes === 0)) this.#end();
     this.#streams?.drained();
-    if (this.#state === "paused" && unsentBytes <= this.#parts.limits.outboxBytesMax) this.#resume();
+    if (this.isPaused && unsentBytes <= this.#parts.limits.outboxBytesMax) this.#resume();
   }
 
   /** The peer says nothing more: it has died, which the next write tells, or has closed its half and still reads. What it said
@@ -271,7 +276,7 @@ export class Connection implements Carrier {
     this.#cancelStallAlarm?.();
     const { clock, limits } = this.#parts;
     this.#cancelStallAlarm = clock.schedule(clock.nowMs() + limits.stallMs, () => {
-      if (this.#state === "paused") this.close(closeCodes.slow, "replies were not read in time");
+      if (this.isPaused) this.close(closeCodes.slow, "replies were not read in time");
       this.#end();
     });
   }

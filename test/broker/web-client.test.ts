@@ -164,6 +164,62 @@ describe("a slow reader", () => {
     expect(log.of("connection closed")[0]).toMatchObject({ code: closeCodes.slow });
   });
 
+  /** One who was pinged just before so many replies lie unread that nothing it says is read, its answer to the ping included. */
+  async function pausedClient() {
+    const clock = new ManualClock();
+    const log = recordedLog("info");
+    const broker = await testBroker({ port: 0, log }, { clock });
+    const client = await greetedClient(broker);
+    await client.ask({ action: "set", key: "large", value, ttl: 600_000 });
+    clock.advance(defaultLimits.pingIntervalMs);
+    expect(await client.next()).toEqual({ push: "ping" });
+    client.pause();
+    for (let id = 1; id <= 100; id++) client.say({ id, action: "get", key: "large" });
+    client.say({ action: "pong" });
+    using line = await lineClient(broker.pipe);
+    const counts: unknown[] = [];
+    await until(async () => {
+      const { metrics } = await line.ask({ action: "metrics" });
+      counts.push(/operations_total\{action="get",result="success"[^}]*\} (\d+)/.exec(String(metrics))?.[1]);
+      return Number(counts.at(-1)) > 20 && counts.at(-1) === counts.at(-4);
+    });
+    expect(Number(counts.at(-1))).toBeLessThan(100);
+    const closings = (): readonly unknown[] => log.of("connection closed").filter(({ code }) => code !== undefined);
+    return {
+      clock,
+      client,
+      closings,
+      async [Symbol.asyncDispose]() {
+        client[Symbol.dispose]();
+        await broker[Symbol.asyncDispose]();
+      },
+    };
+  }
+
+  // It was closed with 3012, for an answer that we had stopped to read.
+  test("of replies is not blamed for a pong that we do not read meanwhile: it is closed with 3008", async () => {
+    await using paused = await pausedClient();
+    paused.clock.advance(defaultLimits.pongTimeoutMs);
+    expect(paused.closings()).toEqual([]);
+    paused.clock.advance(defaultLimits.stallMs - defaultLimits.pongTimeoutMs);
+    expect(paused.closings()).toMatchObject([{ code: closeCodes.slow }]);
+  });
+
+  test("of replies that reads on in time has answered the ping, and goes on", async () => {
+    await using paused = await pausedClient();
+    const { client, clock } = paused;
+    clock.advance(defaultLimits.pongTimeoutMs);
+    client.resume();
+    for (let id = 1; id <= 100; id++) expect(await client.next()).toMatchObject({ id, ok: true });
+    expect(await client.ask({ action: "ping" })).toMatchObject({ ok: true });
+    clock.advance(defaultLimits.pingIntervalMs - 1);
+    expect(await client.ask({ action: "ping" })).toMatchObject({ ok: true });
+    clock.advance(1);
+    expect(await client.next()).toEqual({ push: "ping" });
+    clock.advance(defaultLimits.pongTimeoutMs);
+    expect(paused.closings()).toMatchObject([{ code: closeCodes.noPong }]);
+  });
+
   test("of pushes is closed with 3008, and the others get them all", async () => {
     await using broker = await testBroker({ port: 0 });
     using slow = await greetedClient(broker);

@@ -10,8 +10,9 @@ import { DeadlineLine } from "./deadline-line.ts";
 /** A client as far as time goes. */
 export interface Watched {
   ping(): void;
-  /** Whether the ping has not left yet, as it is behind what a slow network takes: it has taken something since the last look. */
-  hearsOn(): boolean;
+  /** Whether its answer cannot have come: we read nothing of what it says, for a while that is bounded, or the ping has not left
+   *  yet, as it is behind what a slow network takes, which has taken something since the last look. */
+  cannotAnswer(): boolean;
   /** Closes it, without waiting for what it does not read. */
   cut(code: number, reason: string): void;
   /** Its socket goes, now. */
@@ -35,7 +36,7 @@ export class Watchman {
       watched.ping();
     });
     this.#asked = line(limits.pongTimeoutMs, (watched) => {
-      if (watched.hearsOn()) this.#asked.set(watched);
+      if (watched.cannotAnswer()) this.#asked.set(watched);
       else watched.cut(closeCodes.noPong, "a ping was not answered in time");
     });
     this.#leaving = line(limits.stallMs, (watched) => watched.terminate());

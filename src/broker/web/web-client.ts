@@ -132,7 +132,8 @@ export class WebClient implements Socket, Doorkeeper, Watched {
     this.#seePingOff();
   }
 
-  hearsOn(): boolean {
+  cannotAnswer(): boolean {
+    if (this.#connection?.isPaused === true) return true;
     if (this.#ping === undefined) return false;
     const before = this.#ping.takenBytes;
     this.#ping.takenBytes = this.#takenBytes;
