@@ -21,13 +21,21 @@ export class EndHooks {
     this.#options = options;
   }
 
-  /** @throws {EphemeralError} `unavailable` when nobody would run it, should we be killed */
-  keep(hookLine: string): void {
-    if (this.#options.reaper?.keep(hookLine) !== true) {
-      const text = "Cannot register a command for the end of the run: the shell that would run it is not there";
-      throw new EphemeralError("unavailable", text);
-    }
+  /** Returns once it is sure to be run, should we be killed.
+   *  @throws {EphemeralError} `unavailable` when nobody would run it */
+  keep(hookLine: string): void | Promise<void> {
+    const isKept = this.#options.reaper?.keep(hookLine) ?? false;
+    if (isKept instanceof Promise) return this.#keepLater(hookLine, isKept);
+    if (!isKept) throw notThere();
     this.#lines.push(hookLine);
+  }
+
+  /** It is counted from now on: the reaper hears it before all that it is told later. */
+  async #keepLater(hookLine: string, isKept: Promise<boolean>): Promise<void> {
+    this.#lines.push(hookLine);
+    if (await isKept) return;
+    this.#lines.splice(this.#lines.indexOf(hookLine), 1);
+    throw notThere();
   }
 
   /** Runs them, the last one first. Returns whose duty it is to clean up from now on. */
@@ -38,10 +46,15 @@ export class EndHooks {
     if (isDone) return reaper;
     const left = this.#lines.slice(0, this.#lines.length - begun);
     const other = replace();
-    for (const line of left) other?.keep(line);
+    for (const line of left) void other?.keep(line);
     const rest = await other?.runHooks();
     if (rest?.isDone !== true)
       say(`Not all commands for the end of the run were run: ${left.length - (rest?.begun ?? 0)} left`);
     return other;
   }
+}
+
+function notThere(): EphemeralError {
+  const text = "Cannot register a command for the end of the run: the shell that would run it is not there";
+  return new EphemeralError("unavailable", text);
 }

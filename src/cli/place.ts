@@ -120,7 +120,7 @@ async function joinedPlace(pipe: string, options: PlaceOptions): Promise<Place> 
 }
 
 async function ownPlace({ config, graceMs, environment, takesHooks, portFile: path }: PlaceOptions): Promise<Place> {
-  const keep = (command: EndCommand): void => hooks.keep(hookLine(command, environment));
+  const keep = (command: EndCommand): void | Promise<void> => hooks.keep(hookLine(command, environment));
   const endOfRun = new EndOfRun({ commandsMax: config.limits.onEndMax, keep });
   const broker = await startBroker(config, { endOfRun: takesHooks ? endOfRun : undefined });
   const { pipe, directory, claim, endAsked } = broker;

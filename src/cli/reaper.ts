@@ -5,16 +5,12 @@
  * before it has removed it.
  */
 
-import { ptr } from "bun:ffi";
-import { closeSync, writeSync } from "node:fs";
-import { openLibc } from "../broker/libc.ts";
-import { EphemeralError } from "../protocol/errors.ts";
+import { closeSync } from "node:fs";
 import type { PortFile } from "./port-file.ts";
+import { ReaperPipe } from "./reaper-pipe.ts";
 import { reaperScript } from "./reaper-script.ts";
 import { reasonOf, say } from "./say.ts";
 
-/** O_CLOEXEC on Linux. */
-const closeOnExec = 0o2000000;
 const stderr = 2;
 
 export interface ReaperOptions {
@@ -37,7 +33,7 @@ export interface HookProgress {
 }
 
 export class Reaper {
-  readonly #pipe: number;
+  readonly #pipe = new ReaperPipe();
   /** What it answers. */
   readonly #answers: ReadableStream<Uint8Array>;
 
@@ -45,7 +41,7 @@ export class Reaper {
    *  broker of ours gives it something to say there.
    *  @throws {Error} when there is no /bin/sh to run it */
   constructor({ own, mark, graceMs, searchPath = "/usr/bin:/bin" }: ReaperOptions) {
-    const [readEnd, writeEnd] = openPipe();
+    const { readEnd } = this.#pipe;
     try {
       const ticks = String(Math.ceil(graceMs / 100));
       const portFile = [own?.portFile?.path ?? "", own?.portFile?.text ?? ""];
@@ -58,9 +54,8 @@ export class Reaper {
       });
       reaper.unref();
       this.#answers = reaper.stdout;
-      this.#pipe = writeEnd;
     } catch (error) {
-      closeSync(writeEnd);
+      this.#pipe.close();
       throw error;
     } finally {
       closeSync(readEnd);
@@ -70,27 +65,28 @@ export class Reaper {
   /** A process with our mark is about to be started, and is to end if we are killed before we can say its pid: only one that
    *  has taken the mark out of its environment by then is not found. */
   expect(): void {
-    this.#tell("expect");
+    void this.#pipe.tell("expect");
   }
 
   /** From now on process `pid` and its descendants are to end if we are killed. */
   watch(pid: number): void {
-    this.#tell(`kill ${pid}`);
+    void this.#pipe.tell(`kill ${pid}`);
   }
 
   /** The process has ended, or never was: its pid may become another's, and what it left running is left alone. */
   forget(): void {
-    this.#tell("forget");
+    void this.#pipe.tell("forget");
   }
 
-  /** Has it keep a hook, as `hookLine` writes it. False when it does not live: what it was told, it does whatever becomes of us. */
-  keep(hookLine: string): boolean {
-    return this.#tell(`hook ${hookLine}`);
+  /** Has it keep a hook, as `hookLine` writes it. False when it does not live: what it was told, it does whatever becomes of us. A
+   *  promise while it does not read. */
+  keep(hookLine: string): boolean | Promise<boolean> {
+    return this.#pipe.tell(`hook ${hookLine}`);
   }
 
   /** Has it run the hooks it keeps, the last one first. Resolves when it has, or was killed. */
   async runHooks(): Promise<HookProgress> {
-    this.#tell("end");
+    void this.#pipe.tell("end");
     let begun = 0;
     for await (const answer of linesOf(this.#answers)) {
       if (answer === "done") return { begun, isDone: true };
@@ -101,19 +97,7 @@ export class Reaper {
 
   /** Nothing is left to clean up; the reaper ends at once. */
   dismiss(): void {
-    this.#tell("bye");
-  }
-
-  /** A reaper that was killed hears nothing, and the run goes on without it. */
-  #tell(line: string): boolean {
-    const bytes = Buffer.from(`${line}\n`);
-    try {
-      for (let sent = 0; sent < bytes.length; ) sent += writeSync(this.#pipe, bytes, sent);
-      return true;
-    } catch {
-      // EPIPE: it was killed.
-      return false;
-    }
+    void this.#pipe.tell("bye");
   }
 }
 
@@ -135,19 +119,4 @@ async function* linesOf(stream: ReadableStream<Uint8Array>): AsyncGenerator<stri
     text = lines.pop() ?? "";
     yield* lines;
   }
-}
-
-/** Read end and write end of a pipe no child inherits; the write end is closed by the kernel whatever ends us. */
-function openPipe(): readonly [number, number] {
-  const ends = new Int32Array(2);
-  // macOS has no pipe2; there the runtime closes all but the three streams in every child.
-  const status =
-    process.platform === "linux"
-      ? openLibc({ pipe2: { args: ["ptr", "i32"], returns: "i32" } }).pipe2(ptr(ends), closeOnExec)
-      : openLibc({ pipe: { args: ["ptr"], returns: "i32" } }).pipe(ptr(ends));
-  const [readEnd, writeEnd] = ends;
-  if (status !== 0 || readEnd === undefined || writeEnd === undefined) {
-    throw new EphemeralError("internal", "Cannot start reaper: no pipe can be opened");
-  }
-  return [readEnd, writeEnd];
 }

@@ -9,13 +9,14 @@ import { LocalBroker } from "../../src/local/local.ts";
 import type { EndCommand } from "../../src/protocol/end-of-run.ts";
 import { EphemeralError } from "../../src/protocol/errors.ts";
 import { testBroker } from "../support/broker.ts";
+import { ManualClock } from "../support/manual-clock.ts";
 import { recordedLog } from "../support/recorded-log.ts";
 import { refusal } from "../support/refusal.ts";
 
 /** What an end of run has kept. */
 function keeping(commandsMax = 64): { readonly kept: EndCommand[]; readonly endOfRun: EndOfRun } {
   const kept: EndCommand[] = [];
-  return { kept, endOfRun: new EndOfRun({ commandsMax, keep: (command) => kept.push(command) }) };
+  return { kept, endOfRun: new EndOfRun({ commandsMax, keep: (command) => void kept.push(command) }) };
 }
 
 const command = { argv: ["docker", "rm", "-f", "db"], cwd: "/tmp" } as const;
@@ -46,6 +47,40 @@ describe("EndOfRun.register()", () => {
     fails = false;
     endOfRun.register(command);
     expect(kept).toEqual([command]);
+  });
+
+  test("waits for what is not taken at once, for a while; whoever registers it again waits for the same", async () => {
+    const clock = new ManualClock();
+    const kept: EndCommand[] = [];
+    const { promise, resolve } = Promise.withResolvers<void>();
+    const keep = (one: EndCommand): Promise<void> => {
+      kept.push(one);
+      return promise;
+    };
+    const endOfRun = new EndOfRun({ commandsMax: 1, clock, keep });
+    const first = endOfRun.register(command);
+    clock.advance(2000);
+    const second = endOfRun.register(command);
+    clock.advance(1000);
+    const refused = await Promise.resolve(first).catch((error: EphemeralError) => error);
+    expect(refused).toMatchObject({ code: "unavailable", retryable: true, details: { outcome: "unknown" } });
+    expect(String(refused)).toContain("has not taken it within 3000 ms, it is stopped or hangs");
+    expect(refusal(() => endOfRun.register({ ...command, cwd: "/" })).code).toBe("max_items");
+    resolve();
+    await second;
+    expect(endOfRun.register(command)).toBeUndefined();
+    expect([kept, clock.alarmsPending]).toEqual([[command], 0]);
+  });
+
+  test("does not count what could not be kept in the end", async () => {
+    const clock = new ManualClock();
+    const { promise, reject } = Promise.withResolvers<void>();
+    const endOfRun = new EndOfRun({ commandsMax: 1, clock, keep: () => promise });
+    const registered = endOfRun.register(command);
+    reject(new EphemeralError("unavailable", "no reaper"));
+    await expect(registered).rejects.toMatchObject({ code: "unavailable", message: "no reaper" });
+    await expect(endOfRun.register({ ...command, cwd: "/" })).rejects.toMatchObject({ message: "no reaper" });
+    expect(clock.alarmsPending).toBe(0);
   });
 
   test("takes nothing new once the end has begun", () => {

@@ -285,6 +285,30 @@ describe("registering something for the end", () => {
     expect(await trial.ending()).toEqual(exited(0));
   });
 
+  // The broker wrote to a pipe that was full, and was there for nobody until somebody had read.
+  test("keeps nobody else waiting while the reaper does not read, and is answered when it does", async () => {
+    await using trial = start(["sh", "-c", "echo ready; read line"], { stdin: "pipe" });
+    await trial.said("ready");
+    const [reaper = 0] = trial.reapers();
+    process.kill(reaper, "SIGSTOP");
+    using client = new Client(pipeOf(trial));
+    using other = new Client(pipeOf(trial));
+    const long = "x".repeat(40_000);
+    const registered = [1, 2, 3].map((word) =>
+      client.onEnd(["sh", "-c", noted(`${word}`), long], { cwd: trial.directory }),
+    );
+    let answered = 0;
+    for (const one of registered) void one.then(() => answered++);
+    for (let round = 0; round < 3; round++) expect(await other.ping()).toBeLessThan(5000);
+    expect(answered).toBeLessThan(3);
+    process.kill(reaper, "SIGCONT");
+    await Promise.all(registered);
+    trial.type("\n");
+    expect(await trial.ending()).toEqual(exited(0));
+    await nothingLeft(trial);
+    expect(notes(trial)).toEqual(["3", "2", "1"]);
+  });
+
   test.each([
     [["start", "--on-end", "", "--", "true"], "Cannot read --on-end: the command is empty"],
     [["start", "--no-on-end", "--on-end", "true", "--", "true"], "Cannot use --on-end: --no-on-end says"],

@@ -34,8 +34,8 @@ export function lifetimeRows({ lifetime, endOfRun }: LifetimeParts): Rows<"join"
         // Whoever can say it runs what he likes as us: only the pipe's peers, which can do so anyway, may.
         if (session.door !== "pipe") throw forbidden("it can be registered over the pipe alone");
         if (endOfRun === undefined) throw forbidden("this broker was started with --no-on-end, or within a program");
-        endOfRun.register(command);
-        return {};
+        const registered = endOfRun.register(command);
+        return registered instanceof Promise ? registered.then(() => ({})) : {};
       },
     },
   };
