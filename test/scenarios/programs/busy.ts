@@ -25,7 +25,7 @@ async function play({ on, seconds, file }: { on: string; seconds: number; file: 
   await client.subscribe<Said>(
     on,
     ({ data }) => {
-      latenciesMs.push(Number((nowMs() - data.atMs).toFixed(3)));
+      latenciesMs.push(nowMs() - data.atMs);
       if (data.number !== (lastOf.get(data.by) ?? 0) + 1) outOfOrder++;
       lastOf.set(data.by, data.number);
       if (latenciesMs.length === total) heardAll.resolve();
@@ -53,7 +53,8 @@ async function play({ on, seconds, file }: { on: string; seconds: number; file: 
   await done.promise;
   await Promise.all(published);
   await heardAll.promise;
-  return { heard: latenciesMs.length, outOfOrder, lost, latenciesMs };
+  const rounded = latenciesMs.map((ms) => Number(ms.toFixed(3)));
+  return { heard: rounded.length, outOfOrder, lost, latenciesMs: rounded };
 }
 
 // Twenty runtimes that compile what they run for the first time are not what is measured.
