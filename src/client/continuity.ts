@@ -45,7 +45,9 @@ export class Continuity {
   readonly #isGroup: boolean;
   /** `opening`: until the reply to `subscribe`, which has all that is pushed before it. `paging`: what was missed is being read. */
   #state: "opening" | "paging" | "live" = "opening";
-  #position: Position | undefined;
+  /** Of what has come; undefined before the first reply. */
+  #epoch: string | undefined;
+  #offset = 0;
   /** Offsets up to here may be missing: it was told so. */
   #looseTo = 0;
   /** The highest offset that was heard of. */
@@ -61,18 +63,19 @@ export class Continuity {
   ) {
     this.#tell = tell;
     this.#isGroup = start.isGroup === true;
-    this.#position = start.position;
-    if (start.position !== undefined) this.#recovered = 0;
+    if (start.position === undefined) return;
+    this.#goTo(start.position);
+    this.#recovered = 0;
   }
 
   /** How far it has come; undefined before the first reply. */
   get position(): Position | undefined {
-    return this.#position;
+    return this.#epoch === undefined ? undefined : { epoch: this.#epoch, offset: this.#offset };
   }
 
   /** What `subscribe` is to recover. */
   get recover(): Position | undefined {
-    return this.#isGroup ? undefined : this.#position;
+    return this.#isGroup ? undefined : this.position;
   }
 
   /** The subscription is to be asked for again: it is gone, or it is to be another. */
@@ -80,20 +83,20 @@ export class Continuity {
     this.#state = "opening";
     this.#newest = 0;
     this.#held = [];
-    if (this.#position !== undefined && this.#looseTo > this.#position.offset) this.#move(this.#looseTo);
+    this.#offset = this.#reached;
   }
 
   /** The subscription is gone with its connection. */
   cut(): void {
-    if (this.#position !== undefined) this.#recovered ??= 0;
+    if (this.#epoch !== undefined) this.#recovered ??= 0;
     this.reopen();
   }
 
   /** The broker has answered `subscribe`. */
   opened(reply: Page): Wish {
-    const known = this.#position;
+    const known = this.position;
     const { epoch, offset, messages, recovered } = reply;
-    if (known === undefined) this.#position = { epoch, offset: (messages[0]?.offset ?? offset + 1) - 1 };
+    if (known === undefined) this.#goTo({ epoch, offset: (messages[0]?.offset ?? offset + 1) - 1 });
     else if (this.#isGroup || recovered !== true) return this.#startAnew(known, reply);
     return this.#take(reply);
   }
@@ -101,7 +104,7 @@ export class Continuity {
   /** The broker has answered `history` since our position. */
   page(reply: Page): Wish {
     if (this.#state !== "paging") return undefined;
-    if (reply.epoch === this.#position?.epoch) return this.#take(reply);
+    if (reply.epoch === this.#epoch) return this.#take(reply);
     this.reopen();
     return "subscribe";
   }
@@ -128,10 +131,6 @@ export class Continuity {
     return this.#state === "opening";
   }
 
-  get #offset(): number {
-    return this.#position?.offset ?? 0;
-  }
-
   /** Up to here everything was told, or told to be missing. */
   get #reached(): number {
     return Math.max(this.#offset, this.#looseTo);
@@ -148,7 +147,7 @@ export class Continuity {
   #startAnew(known: Position, { epoch, offset }: Position): undefined {
     const isCounted = !this.#isGroup && known.epoch === epoch && offset > known.offset;
     const range = isCounted ? { from: known.offset + 1, to: offset } : { from: undefined, to: undefined };
-    this.#position = { epoch, offset };
+    this.#goTo({ epoch, offset });
     this.#looseTo = 0;
     this.#newest = 0;
     this.#state = "live";
@@ -183,7 +182,7 @@ export class Continuity {
   #pass(offset: number): void {
     const from = this.#offset + 1;
     if (offset < from) return;
-    this.#move(offset);
+    this.#offset = offset;
     this.#tell({ event: "lost", from, to: offset });
   }
 
@@ -218,13 +217,14 @@ export class Continuity {
   }
 
   #accept({ offset, message }: Step): void {
-    this.#move(offset);
+    this.#offset = offset;
     if (message === undefined) return;
     if (this.#recovered !== undefined) this.#recovered++;
     this.#tell({ event: "message", message });
   }
 
-  #move(offset: number): void {
-    if (this.#position !== undefined) this.#position = { ...this.#position, offset };
+  #goTo({ epoch, offset }: Position): void {
+    this.#epoch = epoch;
+    this.#offset = offset;
   }
 }
