@@ -38,3 +38,14 @@ describe.each<Runtime>(["node", "bun"])("A failure nobody catches on %s", (runti
     },
   );
 });
+
+test("A failure on Node names the caller's line also where the runner writes stacks itself, without V8's async", async () => {
+  await using broker = await testBroker();
+  const body = `const client = new Client();
+  Error.prepareStackTrace = (error, frames) => [error, ...frames.map((frame) => "    at " + frame.getFunctionName())].join("\\n");
+  async function theirOwnWork() { await client.get("nothing"); }
+  await theirOwnWork().catch((error) => console.log(JSON.stringify(error.stack)));`;
+  await using script = await library.run("node", body, { environment: { EPHEMERAL_PIPE: broker.pipe } });
+  const { said, status } = await script.end();
+  expect({ said, status }).toEqual({ said: [expect.stringContaining("at theirOwnWork\n")], status: 0 });
+});
