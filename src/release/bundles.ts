@@ -102,6 +102,10 @@ async function writeMetrics({ outdir }: BundleOptions): Promise<string[]> {
   return packagesIn(await bundleOf(metricsExports, { outfile, minify: minify.program }));
 }
 
+/** What Jest's jsdom leaves out of the global scope. */
+const ownOfNode =
+  'const { TextDecoder, TextEncoder } = require("node:util");\nconst { webcrypto: crypto } = require("node:crypto");';
+
 /** One file holds all, for the same reason that the modules share theirs; each entry names its parts one by one. */
 async function writeRequired({ source, outdir }: BundleOptions): Promise<string[]> {
   const entries = await Promise.all(library.map((path) => exportsOf(join(source, path))));
@@ -112,7 +116,7 @@ async function writeRequired({ source, outdir }: BundleOptions): Promise<string[
       minify: minify.library,
       plugins: [withoutParts(brokerPart)],
       define: { "import.meta.url": "hereUrl" },
-      banner: 'const hereUrl = require("node:url").pathToFileURL(__filename).href;',
+      banner: `const hereUrl = require("node:url").pathToFileURL(__filename).href;\n${ownOfNode}`,
     },
   );
   for (const { path, names } of entries) {

@@ -11,8 +11,10 @@ export interface Program {
   readonly license: string;
 }
 
+const page = { types: "./dist/types/client/client.d.ts", default: "./dist/client/browser.js" };
+
 /** A module for `import` and for `require`, each with types of its kind. */
-function both(path: string): object {
+function both(path: string): Readonly<Record<"import" | "require", object>> {
   return {
     import: { types: `./dist/types/${path}.d.ts`, default: `./dist/${path}.js` },
     require: { types: `./dist/types/${path}.d.cts`, default: `./dist/${path}.cjs` },
@@ -33,7 +35,8 @@ export function packageManifest({ name, version, description, license }: Program
     exports: {
       ".": both("client/broker-process"),
       "./client": {
-        browser: { types: "./dist/types/client/client.d.ts", default: "./dist/client/browser.js" },
+        // Bundlers know `module`, also for what is required; Jest's jsdom says `browser`, runs on Node, and takes no ES module.
+        browser: { module: page, import: page, require: both("client/client").require },
         ...both("client/client"),
       },
       "./msgpack": both("msgpack/client-codec"),

@@ -6,6 +6,7 @@ import { afterAll, beforeAll, describe, expect, setDefaultTimeout, test } from "
 import { mkdirSync, statSync, symlinkSync } from "node:fs";
 import { dirname, join } from "node:path";
 import { gzipSync } from "node:zlib";
+import { testBroker } from "../support/broker.ts";
 import { type PackedPackage, packedPackage, root, run } from "../support/package.ts";
 import { isThorough } from "../support/thorough.ts";
 
@@ -156,6 +157,32 @@ describe("The client of the package", () => {
     const { status, stdout, stderr } = await run([runtime, name], { directory: project });
     expect({ status, stderr }).toEqual({ status: 0, stderr: "" });
     expect(JSON.parse(stdout)).toEqual(["function", true, true, "function", embedding, true, true]);
+  });
+
+  test("by require, where Jest's jsdom hides what every runtime has: it proves a secret, and is answered", async () => {
+    await using broker = await testBroker({ secret: "s3cret" });
+    const script = `for (const name of ["TextEncoder", "TextDecoder", "crypto"]) delete globalThis[name];
+      const { Client } = require("ephemerald");
+      const client = new Client(${JSON.stringify(broker.pipe)}, { secret: "s3cret" });
+      client.set("é", ["ü"]).then(() => client.get("é")).then((value) => console.log(JSON.stringify(value)));`;
+    await Bun.write(join(project, "jsdom.cjs"), script);
+    const { status, stdout, stderr } = await run(["node", "jsdom.cjs"], { directory: project });
+    expect({ status, stdout, stderr }).toEqual({ status: 0, stdout: '["ü"]\n', stderr: "" });
+  });
+
+  test.each([
+    ["a bundler's import", ["browser", "module"], 'import.meta.resolve("ephemerald/client")', "browser.js"],
+    ["a bundler's require", ["browser", "module"], 'require.resolve("ephemerald/client")', "browser.js"],
+    ["a page's import", ["browser"], 'import.meta.resolve("ephemerald/client")', "browser.js"],
+    ["require in Jest's jsdom", ["browser"], 'require.resolve("ephemerald/client")', "client.cjs"],
+  ])("for pages, by %s", async (_how, conditions, resolve, file) => {
+    const script = `import { createRequire } from "node:module";
+      const require = createRequire(import.meta.url);
+      console.log(${resolve});`;
+    await Bun.write(join(project, "resolve.mjs"), script);
+    const flags = conditions.flatMap((condition) => ["-C", condition]);
+    const { stdout } = await run(["node", ...flags, "resolve.mjs"], { directory: project });
+    expect(stdout).toEndWith(`/dist/client/${file}\n`);
   });
 
   const user = `import { Broker, Client, EphemeralError, type BrokerOptions, type ClientOptions } from "ephemerald";
