@@ -83,9 +83,9 @@ test.each([
  *  and leases, 0.7 to options and the environment. 8 KB are the goal. What is loaded with the first call that needs it is counted
  *  apart: channels 2.8 KB, shared work 1.9, turns 1.8, what is known of holds 1.5, a WebSocket 1.1, requests 1.1, the pipe 0.7
  *  (on Bun another), watches 0.7, the mutual proof 0.7, `once` 0.7, compression 0.7, the broker's reports 0.4, labels 0.4. */
-const gzippedBytesMax = { atOnce: 9.4 * 1024, later: 14.8 * 1024 };
+const gzippedBytesMax = { atOnce: 9.4 * 1024, later: 14.9 * 1024 };
 
-test("the client, minified and gzipped, is at most 9.4 KB, 14.8 KB more when it has done all it can, and needs nothing but node:", async () => {
+test("the client, minified and gzipped, is at most 9.4 KB, 14.9 KB more when it has done all it can, and needs nothing but node:", async () => {
   const { outputs } = await Bun.build({
     entrypoints: [join(import.meta.dir, "../../src/client/client.ts")],
     target: "node",
