@@ -29,7 +29,10 @@ export function scanArguments(argv: readonly string[], options: ScanOptions): Sc
   for (let index = 0; index < argv.length; index++) {
     const word = argv[index] ?? "";
     if (isEndOfOurs(word, { ...options, operandsBefore: operands.length })) {
-      if (options.wrapsCommand) checkMissing(operands, options);
+      if (options.wrapsCommand) {
+        checkMissing(operands, options);
+        checkCommand(argv.slice(index), options);
+      }
       operands.push(...argv.slice(word === "--" ? index + 1 : index));
       break;
     }
@@ -57,6 +60,15 @@ export function scanArguments(argv: readonly string[], options: ScanOptions): Sc
 function isEndOfOurs(word: string, at: ScanOptions & { readonly operandsBefore: number }): boolean {
   if (word === "--") return true;
   return at.wrapsCommand && !isFlag(word) && at.operandsBefore >= operandsOf(at.definitions).length;
+}
+
+/** Whoever writes -- means to run something: `start -- $COMMAND` must not become a broker that nobody ends. */
+function checkCommand([mark, first]: readonly string[], { command }: ScanOptions): void {
+  if (mark !== "--" || first !== undefined) return;
+  throw usageError(
+    `Cannot run "ephemeral ${command}": there is no command behind --`,
+    `See: ephemeral ${command} --help`,
+  );
 }
 
 /** A lone dash means standard input and `-5` is a number: neither is a flag. */

@@ -4,7 +4,7 @@
  */
 import { readFileSync, renameSync, rmSync, writeFileSync } from "node:fs";
 import { randomHex } from "../broker/random-hex.ts";
-import { EphemeralError } from "../protocol/errors.ts";
+import { HintedError } from "./failure.ts";
 import { reasonOf } from "./say.ts";
 
 const suffixBytes = 4;
@@ -28,7 +28,8 @@ export class PortFile {
       renameSync(beside, this.path);
     } catch (error) {
       rmSync(beside, { force: true });
-      throw new EphemeralError("unavailable", `Cannot start broker: cannot write its port: ${reasonOf(error)}`);
+      const hint = `--port-file wants a path in a folder that is there and yours, got ${this.path}`;
+      throw new HintedError("unavailable", `Cannot start broker: cannot write its port: ${reasonOf(error)}`, { hint });
     }
   }
 

@@ -63,7 +63,6 @@ describe("scanArguments()", () => {
     [["--", "--odd"], {}, ["--odd"]],
     [["--json", "cmd", "--json"], { json: true }, ["cmd", "--json"]],
     [[], {}, []],
-    [["--"], {}, []],
   ])("cuts %j at the wrapped command", (argv, flags, operands) => {
     expect(scanWrapper(argv)).toEqual({ flags, operands, asksForHelp: false });
   });
@@ -85,6 +84,14 @@ describe("scanArguments()", () => {
     [["k", "-x", "1", "cmd"], "Unknown flag -x"],
   ])("refuses %j", (argv, message) => {
     expect(refusal(() => scanLock(argv)).message).toContain(message);
+  });
+
+  test.each([
+    ["start", () => scanWrapper(["--"])],
+    ["lock", () => scanLock(["k", "--ttl", "5s", "--"])],
+  ])("refuses -- with no command behind it, of %s", (command, act) => {
+    const { message } = refusal(act);
+    expect(message).toBe(`Cannot run "ephemeral ${command}": there is no command behind --`);
   });
 
   test("asks for help before the command begins, and not behind it", () => {

@@ -130,7 +130,7 @@ describe.each(both.map((program) => [program.name, program] as const))("ephemera
     expect(await run(["release", "w2"])).toEqual(
       failed(
         1,
-        'Cannot release: "w2" holds nothing of that kind',
+        'Cannot release: "w2" has no lease',
         "See what there is with: ephemeral list, ephemeral holders or ephemeral ps",
       ),
     );

@@ -131,7 +131,12 @@ describe.each(both.map((program) => [program.name, program] as const))(
       [["--port", "0", "--join", "--name", "ci"], {}, 64, "Cannot use --port with --join"],
       [["--port", "0", "--insecure-no-auth"], { EPHEMERAL_SECRET: "s" }, 64, "got a secret and no authentication"],
       [["--port", "0", "--allow-origin", "*", "--insecure-no-auth"], {}, 64, 'got "*"'],
-      [["--port", "0", "--insecure-no-auth", "--port-file", "no/such/port"], {}, 69, "cannot write its port"],
+      [
+        ["--port", "0", "--insecure-no-auth", "--port-file", "no/such/port"],
+        {},
+        69,
+        "\n--port-file wants a path in a folder that is",
+      ],
       [["--port", "0", "--insecure-no-auth", "--host", "192.0.2.1"], {}, 69, "\nGive another --port or --host; port 0"],
     ])("refuses %j in %j", async (flags, environment: Record<string, string>, status, reason) => {
       await using trial = new Trial(program, { args: ["start", ...flags], environment });

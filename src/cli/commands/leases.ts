@@ -62,8 +62,8 @@ export const releasePage = definePage({
   perform: (args) =>
     call(args, async (ask) => {
       const { released } = await ask({ action: "release", workerId: args.worker, key: args.key });
-      if (!released)
-        throw new EphemeralError("not_found", `Cannot release: "${args.worker}" holds nothing of that kind`);
+      const of = args.key === undefined || args.key === "*" ? "" : ` of "${args.key}"`;
+      if (!released) throw new EphemeralError("not_found", `Cannot release: "${args.worker}" has no lease${of}`);
       return { document: { released } };
     }),
 });
