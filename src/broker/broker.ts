@@ -36,7 +36,8 @@ export interface RunningBroker {
 
 const directoryNameBytes = 6;
 
-/** What is the process's and not the broker's. */
+/** What is the process's and not the broker's.
+ *  @internal */
 export interface StartParts {
   readonly clock?: Clock;
   /** Has the runtime collect, now: asked to do it in its own time it leaves much behind. */
@@ -56,7 +57,8 @@ async function openWeb(web: WebConfig, parts: Omit<WebDoorOptions, "web">): Prom
 /** Starts a broker on a private unix socket of its own.
  *  @throws {EphemeralError} `forbidden` when the run directory is not ours alone, `unavailable` when it cannot be had, with
  *  `NameTaken` as details when another broker has it,
- *  `bad_command` when the socket's path is too long; `unavailable` and `forbidden` for a port that cannot be had, too */
+ *  `bad_command` when the socket's path is too long; `unavailable` and `forbidden` for a port that cannot be had, too
+ *  @internal */
 export async function startBroker(
   config: BrokerConfig,
   { clock = systemClock, collect = collectNow, endOfRun }: StartParts = {},

@@ -40,7 +40,8 @@ export type BrokerOptions = Partial<Omit<BrokerConfig, "limits" | "web">> &
 export const defaultTtlMs = 30 * 60 * 1000;
 
 /** Fills in the defaults and checks the whole. Fields given as undefined take the default.
- *  @throws {EphemeralError} `bad_command` naming the option that cannot be */
+ *  @throws {EphemeralError} `bad_command` naming the option that cannot be
+ *  @internal */
 export function brokerConfig(options: BrokerOptions & { readonly runRoot: string }): BrokerConfig {
   if (options.secret === "") {
     throw new EphemeralError(

@@ -37,7 +37,8 @@ const hostHeaderForm = /^(?:[\w.-]+|\[[\da-f:.]+\])(?::\d+)?$/i;
 const originForm = /^[a-z][a-z0-9+.-]*:\/\/[^/?#@\s*]+$/;
 
 /** Undefined where there is no web door.
- *  @throws {EphemeralError} `bad_command` naming the option that cannot be */
+ *  @throws {EphemeralError} `bad_command` naming the option that cannot be
+ *  @internal */
 export function webConfig(options: WebOptions, secret: string | undefined): WebConfig | undefined {
   const { port, token, insecureNoAuth = false } = options;
   if (port === undefined) {

@@ -16,6 +16,7 @@ export interface Reports {
   ps(): Promise<readonly SessionInfo[]>;
 }
 
+/** @internal */
 export class BrokerReports implements Reports {
   readonly #connection: Connection;
 

@@ -22,6 +22,7 @@ const lostTurnsMax = 3;
 /** A reason is for people; longer ones are cut. */
 const reasonCharactersMax = 1000;
 
+/** @internal */
 export class SingleFlight implements Once {
   readonly #connection: Connection;
   readonly #defaultTtlMs: number;

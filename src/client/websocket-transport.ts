@@ -24,6 +24,7 @@ export interface WebSocketLike {
   close(): void;
 }
 
+/** @internal */
 export interface WebSocketParts {
   readonly url: string;
   readonly WebSocket: WebSocketClass;
@@ -36,6 +37,7 @@ export interface WebSocketParts {
 /** Silence is looked for this often at least, until the broker has told how often it asks. */
 const lookMsMax = 10_000;
 
+/** @internal */
 export class WebSocketTransport implements Transport {
   readonly endpoint: string;
   readonly #parts: WebSocketParts;
