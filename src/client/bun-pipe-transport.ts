@@ -3,14 +3,24 @@
  * itself, and half as much again for each command that goes alone. Tells apart a broker that is not there from one that is
  * lost.
  */
+import type { ClientCodec, MessageReader } from "../protocol/codec.ts";
+import { pipeReader } from "./line-reader.ts";
 import { checkSocketPath } from "./socket-path.ts";
 import type { Transport, TransportHandlers } from "./transport.ts";
+
+export interface BunPipeOptions {
+  /** JSON unless told. */
+  readonly codec?: ClientCodec;
+  /** Called when nobody listens there, before the handlers hear that it could not open. */
+  readonly onAbsent?: () => void;
+}
 
 type Phase = "new" | "open" | "closing" | "over";
 
 export class BunPipeTransport implements Transport {
   readonly endpoint: string;
   readonly #onAbsent: (() => void) | undefined;
+  readonly #reader: MessageReader;
   readonly #encoder = new TextEncoder();
   #handlers: TransportHandlers | undefined;
   #socket: Bun.Socket | undefined;
@@ -20,10 +30,10 @@ export class BunPipeTransport implements Transport {
   #unsent: Uint8Array[] = [];
   #unsentBytes = 0;
 
-  /** `onAbsent` is called when nobody listens at `path`, before the handlers hear that it could not open. */
-  constructor(path: string, { onAbsent }: { readonly onAbsent?: () => void } = {}) {
+  constructor(path: string, options: BunPipeOptions = {}) {
     this.endpoint = path;
-    this.#onAbsent = onAbsent;
+    this.#onAbsent = options.onAbsent;
+    this.#reader = pipeReader(options);
   }
 
   get unsentBytes(): number {
@@ -70,7 +80,7 @@ export class BunPipeTransport implements Transport {
         binaryType: "uint8array",
         open: (socket) => this.#opened(socket),
         data: (_, chunk) => {
-          if (this.#phase === "open") this.#handlers?.onData(chunk);
+          if (this.#phase === "open") this.#handlers?.onData((onMessage) => this.#reader.read(chunk, onMessage));
         },
         drain: () => this.#flush(),
         error: (_, error) => this.#end(error),

@@ -9,7 +9,7 @@ import type { WebDoor } from "./web-door.ts";
 
 /** `connection` is asked for once there is something to dial. */
 export function dialling(settings: ClientSettings, connection: () => Connection): () => Transport | Promise<Transport> {
-  if (!settings.isUrl) return () => pipeTransport(settings.pipe);
+  if (!settings.isUrl) return () => pipeTransport(settings);
   let door: WebDoor | undefined;
   return async () => {
     const { WebDoor } = await import("./web-door.ts");
@@ -18,12 +18,12 @@ export function dialling(settings: ClientSettings, connection: () => Connection)
   };
 }
 
-async function pipeTransport(path: string): Promise<Transport> {
+async function pipeTransport({ pipe, codec }: ClientSettings): Promise<Transport> {
   // Named pipes are known to `node:net` alone.
   if (typeof Bun === "object" && process.platform !== "win32") {
     const { BunPipeTransport } = await import("./bun-pipe-transport.ts");
-    return new BunPipeTransport(path);
+    return new BunPipeTransport(pipe, { codec });
   }
   const { PipeTransport } = await import("./pipe-transport.ts");
-  return new PipeTransport(path);
+  return new PipeTransport(pipe, { codec });
 }

@@ -1,13 +1,11 @@
 /**
  * The client's end of JSON lines, its default codec. A command is written by the runtime's own `JSON.stringify`, whole: put
- * together member by member it takes twice as long.
+ * together member by member it takes twice as long. How lines are read is the transports' business, and loaded with them.
  */
 import type { ClientCodec } from "../protocol/codec.ts";
 import { fromJsonValue, jsonValue, notFinite } from "../protocol/json-values.ts";
-import { LineReader } from "./line-reader.ts";
 
 export const json: ClientCodec = {
-  reader: (frameBytesMax) => new LineReader(frameBytesMax),
   prepare(command) {
     refuseNotFinite(command);
     return JSON.stringify(command).slice(1);

@@ -2,8 +2,18 @@
  * What the broker says in JSON lines, as messages. Text is decoded a chunk at a time: that takes a fraction of what it takes
  * line by line; to parse all lines as one list would gain nothing more. Reads without the broker's suspicion, as whoever owns our socket is our broker, but keeps no endless line.
  */
-import type { MessageHandler, MessageReader } from "../protocol/codec.ts";
-import { EphemeralError } from "../protocol/errors.ts";
+import type { ClientCodec, MessageHandler, MessageReader } from "../protocol/codec.ts";
+import { MiB } from "../protocol/sizes.ts";
+import { EphemeralError } from "./client.ts";
+import { messageIn, unreadable } from "./json-message.ts";
+
+/** Replies are bounded by the broker, whose bounds may be set higher than ours. */
+const replyBytesMax = 64 * MiB;
+
+/** Reads what comes over a pipe. */
+export function pipeReader({ codec }: { readonly codec?: ClientCodec | undefined }): MessageReader {
+  return codec?.reader?.(replyBytesMax) ?? new LineReader(replyBytesMax);
+}
 
 export class LineReader implements MessageReader {
   readonly #decoder = new TextDecoder("utf-8", { fatal: true, ignoreBOM: true });
@@ -31,16 +41,4 @@ export class LineReader implements MessageReader {
       throw unreadable(`${chunk.length} bytes are no UTF-8`);
     }
   }
-}
-
-function messageIn(line: string): Record<string, unknown> {
-  try {
-    return JSON.parse(line);
-  } catch {
-    throw unreadable(`${line.length} characters are no JSON`);
-  }
-}
-
-function unreadable(actual: string): EphemeralError {
-  return new EphemeralError("invalid_json", `Cannot read frame: ${actual}`);
 }

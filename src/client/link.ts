@@ -2,7 +2,7 @@
  * One open connection, from the first byte to the last: greets, numbers and sends calls, hands replies to them, and tells
  * how it ended. All said in one turn leaves in one write. It never comes back; `connection.ts` makes the next one.
  */
-import type { ClientCodec, MessageReader } from "../protocol/codec.ts";
+import type { ClientCodec, MessageHandler } from "../protocol/codec.ts";
 import type { EncodedValue, Reply } from "../protocol/commands.ts";
 import { EphemeralError } from "../protocol/errors.ts";
 import type { HelloReply } from "../protocol/greeting.ts";
@@ -44,8 +44,6 @@ export interface LinkEvents {
 }
 
 const greetings: readonly string[] = ["challenge", "hello"];
-/** Replies are bounded by the broker, whose bounds may be set higher than ours. */
-const replyBytesMax = 64 * MiB;
 /** Past this many bytes that the kernel has not taken, calls are held back. A call with so many is answered at some time. */
 const unsentBytesMax = 4 * MiB;
 /** Of the commands that may be unanswered, one part in this many is kept for `cancel`. */
@@ -55,7 +53,6 @@ export class Link {
   readonly #options: LinkOptions;
   readonly #events: LinkEvents;
   readonly #codec: ClientCodec;
-  readonly #reader: MessageReader;
   /** What was sent and is not answered. */
   readonly #unanswered = new CallsInFlight();
   /** Calls with higher numbers were not handed to the transport yet. */
@@ -70,7 +67,6 @@ export class Link {
     this.#options = options;
     this.#events = events;
     this.#codec = options.codec ?? json;
-    this.#reader = this.#codec.reader(replyBytesMax);
   }
 
   /** Whether another call may be sent now. */
@@ -99,7 +95,7 @@ export class Link {
     this.#stopGreetingTimer = clock.after(greetingMs, { alarm, keepsAlive: false });
     transport.open({
       onOpen: () => this.#greet(),
-      onData: (chunk) => this.#receive(chunk),
+      onData: (read) => this.#receive(read),
       onClose: (error, isFinal) => this.#closedByPeer(error, isFinal),
     });
   }
@@ -223,9 +219,9 @@ export class Link {
     else this.#break(failure);
   }
 
-  #receive(chunk: Uint8Array): void {
+  #receive(read: (onMessage: MessageHandler) => void): void {
     try {
-      this.#reader.read(chunk, this.#onMessage);
+      read(this.#onMessage);
     } catch (error) {
       this.#break(error instanceof Error ? error : new Error(`${error}`));
     }

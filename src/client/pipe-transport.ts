@@ -3,18 +3,22 @@
  * checks that the path fits a socket address and that the socket is ours: whoever owns it could read all we send.
  */
 import { connect, type Socket } from "node:net";
+import type { ClientCodec, MessageReader } from "../protocol/codec.ts";
+import { pipeReader } from "./line-reader.ts";
 import { checkSocketPath } from "./socket-path.ts";
 import type { Transport, TransportHandlers } from "./transport.ts";
 
 export class PipeTransport implements Transport {
   readonly endpoint: string;
+  readonly #reader: MessageReader;
   #socket: Socket | undefined;
   #isOpen = false;
   #isOver = false;
   #keepsAlive = true;
 
-  constructor(path: string) {
+  constructor(path: string, options: { readonly codec?: ClientCodec } = {}) {
     this.endpoint = path;
+    this.#reader = pipeReader(options);
   }
 
   get unsentBytes(): number {
@@ -43,7 +47,7 @@ export class PipeTransport implements Transport {
       if (!this.#isOver) handlers.onOpen();
     });
     socket.on("data", (chunk: Uint8Array) => {
-      if (!this.#isOver) handlers.onData(chunk);
+      if (!this.#isOver) handlers.onData((onMessage) => this.#reader.read(chunk, onMessage));
     });
     // An error is followed by close; the end of the peer's half by close too, as we allow no half-open socket.
     socket.on("error", (error) => {

@@ -1,13 +1,15 @@
 /**
- * What a connection asks of the thing that carries its bytes: a pipe or a WebSocket. One transport is one attempt: it
- * is opened once, and when it has closed it is done. Knows nothing of frames, commands or reconnecting.
+ * What a connection asks of the thing that carries its messages: a pipe or a WebSocket. One transport is one attempt: it
+ * is opened once, and when it has closed it is done. Knows nothing of commands or reconnecting.
  */
+import type { MessageHandler } from "../protocol/codec.ts";
 
 export interface TransportHandlers {
   /** Bytes may be sent from now on. */
   onOpen(): void;
-  /** Bytes came; they are valid only during the call. */
-  onData(chunk: Uint8Array): void;
+  /** Something came. `read` hands on the messages it completes, one by one, and has to be called before this returns.
+   *  @throws {EphemeralError} from `read`, as `MessageReader.read` does */
+  onData(read: (onMessage: MessageHandler) => void): void;
   /** It could not open, or it is gone. Said once, never within a call of ours, and not after `close`. `isFinal`: an
    *  EphemeralError says why to stay away. */
   onClose(error: Error | undefined, isFinal?: boolean): void;

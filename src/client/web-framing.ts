@@ -2,11 +2,10 @@
  * How frames stand in WebSocket messages: of JSON, text with LF between objects. MessagePack has its own in `src/msgpack/`.
  */
 import type { WebFraming } from "../protocol/codec.ts";
+import { messageIn } from "./json-message.ts";
 
 /** A message holds no more than so many characters, at most three times as many bytes, unless one object does. */
 const messageCharactersMax = 128 * 1024;
-
-const utf8 = new TextEncoder();
 
 export const jsonWebFraming: WebFraming = {
   subprotocol: "ephemeral.v1.json",
@@ -20,6 +19,8 @@ export const jsonWebFraming: WebFraming = {
       at = end + 1;
     }
   },
-  frames: (message) => utf8.encode(`${message}\n`),
+  read(message, onMessage) {
+    for (const line of `${message}`.split("\n")) if (line !== "" && !onMessage(messageIn(line))) return;
+  },
   pong: '{"action":"pong"}',
 };

@@ -70,7 +70,7 @@ export class WebSocketTransport implements Transport {
     };
     socket.onmessage = ({ data }: { readonly data: string | ArrayBuffer }) => {
       this.#hear();
-      this.#handlers?.onData(framing.frames(data));
+      this.#handlers?.onData((onMessage) => framing.read(data, onMessage));
     };
     // Browsers say nothing of what went wrong.
     socket.onerror = ({ message }: { readonly message?: string }) => {

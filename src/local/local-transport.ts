@@ -5,15 +5,24 @@
 import type { Connection } from "../broker/connection.ts";
 import type { Connections } from "../broker/connections.ts";
 import type { Socket } from "../broker/socket.ts";
+import { pipeReader } from "../client/line-reader.ts";
 import type { Transport, TransportHandlers } from "../client/transport.ts";
+import type { ClientCodec, MessageReader } from "../protocol/codec.ts";
 
 /** Timers take at most so many milliseconds; this one only keeps the process alive. */
 const holdMs = 2 ** 31 - 1;
+
+export interface LocalTransportOptions {
+  readonly endpoint: string;
+  /** JSON unless told. */
+  readonly codec?: ClientCodec | undefined;
+}
 
 export class LocalTransport implements Transport {
   readonly endpoint: string;
   readonly unsentBytes = 0;
   readonly #connections: Connections;
+  readonly #reader: MessageReader;
   readonly #encoder = new TextEncoder();
   #connection: Connection | undefined;
   #handlers: TransportHandlers | undefined;
@@ -21,9 +30,10 @@ export class LocalTransport implements Transport {
   #held: Uint8Array[] | undefined;
   #hold: ReturnType<typeof setInterval> | undefined;
 
-  constructor(endpoint: string, connections: Connections) {
-    this.endpoint = endpoint;
+  constructor(connections: Connections, options: LocalTransportOptions) {
+    this.endpoint = options.endpoint;
     this.#connections = connections;
+    this.#reader = pipeReader(options);
     this.ref();
   }
 
@@ -68,7 +78,7 @@ export class LocalTransport implements Transport {
     return {
       write: (data) => {
         const bytes = typeof data === "string" ? this.#encoder.encode(data) : Uint8Array.from(data);
-        queueMicrotask(() => this.#handlers?.onData(bytes));
+        queueMicrotask(() => this.#handlers?.onData((onMessage) => this.#reader.read(bytes, onMessage)));
         return bytes.length;
       },
       pause: () => {

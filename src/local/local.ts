@@ -30,7 +30,7 @@ export class LocalBroker {
   }
 
   client(options: LocalClientOptions = {}): Client {
-    const dial = async () => new LocalTransport(endpoint, (await this.#core()).connections);
+    const dial = async () => new LocalTransport((await this.#core()).connections, { endpoint, codec: options.codec });
     return new Client(endpoint, { ...options, dial });
   }
 

@@ -12,6 +12,8 @@ import { MapDecoder } from "./map-decoder.ts";
 const messageBytesMax = 256 * KiB;
 /** As for what comes over a stream, the broker's own bound decides. */
 const mapBytesMax = 64 * MiB;
+/** It keeps nothing from one message to the next. */
+const decoder = new MapDecoder(mapBytesMax);
 
 export const msgpackWebFraming: WebFraming = {
   subprotocol: "ephemeral.v1.msgpack",
@@ -33,17 +35,9 @@ export const msgpackWebFraming: WebFraming = {
     }
     if (bytes > 0) yield joined(maps, bytes);
   },
-  frames(message) {
+  read(message, onMessage) {
     assert(typeof message !== "string", "messages of MessagePack are bytes");
-    const parts: Uint8Array[] = [];
-    let bytes = 0;
-    new MapDecoder(mapBytesMax).push(new Uint8Array(message), (map) => {
-      const prefix = new Uint8Array(prefixBytes);
-      new DataView(prefix.buffer).setUint32(0, map.length);
-      parts.push(prefix, map);
-      bytes += prefixBytes + map.length;
-    });
-    return joined(parts, bytes);
+    decoder.push(new Uint8Array(message), (map) => onMessage(msgpackCodec.decode(map)));
   },
   // It encodes to bytes.
   pong: Uint8Array.from(msgpackCodec.encode({ action: "pong" }) as Uint8Array).subarray(prefixBytes),

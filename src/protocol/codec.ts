@@ -40,22 +40,20 @@ export interface MessageReader {
   read(chunk: Uint8Array, onMessage: MessageHandler): void;
 }
 
-/** How the client's frames stand in WebSocket messages. */
+/** How the client's and the broker's frames stand in WebSocket messages. */
 export interface WebFraming {
   readonly subprotocol: string;
   /** Joined frames as messages of bounded size. */
   messages(frames: EncodedValue): Iterable<string | Uint8Array<ArrayBuffer>>;
-  /** A message that came, as frames. */
-  frames(message: string | ArrayBuffer): Uint8Array;
+  /** Hands every message of the protocol that a WebSocket message holds to `onMessage`, in order: it holds them whole.
+   *  @throws {EphemeralError} as `MessageReader.read` does */
+  read(message: string | ArrayBuffer, onMessage: MessageHandler): void;
   /** The command `pong`, which has no answer, as a message. */
   readonly pong: string | Uint8Array<ArrayBuffer>;
 }
 
 /** The client's end. A command is written in two steps: itself when it is issued, its envelope when it is sent. */
 export interface ClientCodec {
-  /** Reads what the broker sends, from the first byte of a connection to the last. */
-  reader(frameBytesMax: number): MessageReader;
-
   /** Writes a command without its envelope. Members that are undefined are left out. */
   prepare(command: object): EncodedValue;
 
@@ -72,6 +70,9 @@ export interface ClientCodec {
   /** The caller's value again, from a member of a reply. */
   fromMember(member: unknown): unknown;
 
-  /** That of JSON unless told. */
+  /** Reads what comes over a pipe, from the first byte of a connection to the last: JSON lines unless told. */
+  reader?(frameBytesMax: number): MessageReader;
+
+  /** What comes and goes over a WebSocket: that of JSON unless told. */
   readonly webFraming?: WebFraming;
 }

@@ -2,8 +2,10 @@ import { describe, expect, test } from "bun:test";
 import { jsonWebFraming } from "../../src/client/web-framing.ts";
 import { type WebSocketLike, WebSocketTransport } from "../../src/client/websocket-transport.ts";
 import { msgpackWebFraming } from "../../src/msgpack/web-framing.ts";
+import type { WebFraming } from "../../src/protocol/codec.ts";
 import { EphemeralError } from "../../src/protocol/errors.ts";
 import { ManualClientClock } from "../support/manual-client-clock.ts";
+import { refusal } from "../support/refusal.ts";
 
 /** A WebSocket in the test's hands. */
 class FakeWebSocket implements WebSocketLike {
@@ -38,10 +40,10 @@ function opened(silenceMsMax = 35_000) {
   } as unknown as new () => WebSocketLike;
   const parts = { url: "ws://h/ws", WebSocket, framing: jsonWebFraming, clock, silenceMsMax: () => silenceMsMax };
   const transport = new WebSocketTransport(parts);
-  const heard: string[] = [];
+  const heard: unknown[] = [];
   transport.open({
     onOpen: () => heard.push("open"),
-    onData: (chunk) => heard.push(new TextDecoder().decode(chunk)),
+    onData: (read) => read((message) => heard.push(message) > 0),
     onClose: (error, isFinal) => endings.push([error?.message, isFinal === true && error instanceof EphemeralError]),
   });
   socket.onopen?.();
@@ -49,13 +51,13 @@ function opened(silenceMsMax = 35_000) {
 }
 
 describe("WebSocketTransport", () => {
-  test("dials with its subprotocol, and hands on what comes as lines", () => {
+  test("dials with its subprotocol, and hands on what comes as messages", () => {
     const { socket, dialled, heard, transport } = opened();
     socket.onmessage?.({ data: '{"a":1}\n{"b":2}' });
     transport.send('{"c":3}\n{"d":4}\n');
     transport.pong();
     socket.bufferedAmount = 7;
-    expect([dialled, heard]).toEqual([[["ws://h/ws", ["ephemeral.v1.json"]]], ["open", '{"a":1}\n{"b":2}\n']]);
+    expect([dialled, heard]).toEqual([[["ws://h/ws", ["ephemeral.v1.json"]]], ["open", { a: 1 }, { b: 2 }]]);
     expect([socket.sent, transport.unsentBytes]).toEqual([['{"c":3}\n{"d":4}', '{"action":"pong"}'], 7]);
   });
 
@@ -100,6 +102,12 @@ describe("WebSocketTransport", () => {
   });
 });
 
+function readBy(framing: WebFraming, message: string | ArrayBuffer): unknown[] {
+  const messages: unknown[] = [];
+  framing.read(message, (one) => messages.push(one) > 0);
+  return messages;
+}
+
 describe("web framing", () => {
   test("of JSON cuts between objects alone, and loses none", () => {
     const objects = [10, 100_000, 60_000, 300_000, 5, 5].map((length) => JSON.stringify("x".repeat(length)));
@@ -108,9 +116,37 @@ describe("web framing", () => {
     expect(messages.map((message) => message.split("\n").length)).toEqual([2, 1, 1, 2]);
   });
 
-  test("of MessagePack takes the lengths off and puts them on again", () => {
+  test.each([
+    ["several objects", '{"a":1}\n{"b":2}', [{ a: 1 }, { b: 2 }]],
+    ["a last line feed", '{"a":"é€😀"}\n', [{ a: "é€😀" }]],
+    ["empty lines", '\n{"a":1}\n\n', [{ a: 1 }]],
+    ["nothing", "", []],
+  ])("of JSON reads a message of %s", (_what, message, messages) => {
+    expect(readBy(jsonWebFraming, message)).toEqual(messages);
+  });
+
+  test.each([
+    ["text that is none", "HTTP/1.1 400 Bad Request"],
+    ["half an object, though its other half may follow", '{"a":1}\n{"b":'],
+    ["a binary message", new ArrayBuffer(3)],
+  ])("of JSON refuses %s, without its content", (_what, message) => {
+    const { code, message: text } = refusal(() => readBy(jsonWebFraming, message));
+    expect([code, text.replace(/\d+/, "N")]).toEqual(["invalid_json", "Cannot read frame: N characters are no JSON"]);
+  });
+
+  test.each([
+    ["JSON", jsonWebFraming, '{"n":1}\n{"n":2}'],
+    ["MessagePack", msgpackWebFraming, Uint8Array.of(0x81, 0xa1, 0x6e, 1, 0x81, 0xa1, 0x6e, 2).buffer],
+  ])("of %s reads no further once it is told to stop", (_name, framing, message) => {
+    const heard: unknown[] = [];
+    framing.read(message, (one) => heard.push(one) < 1);
+    expect(heard).toEqual([{ n: 1 }]);
+  });
+
+  test("of MessagePack takes the lengths off, and reads maps without them", () => {
+    const lengths = [1, 200_000, 100_000, 3];
     const frames = Buffer.concat(
-      [1, 200_000, 100_000, 3].map((length) => {
+      lengths.map((length) => {
         const map = Buffer.concat([Buffer.of(0x81, 0xa1, 0x61, 0xc6, 0, 0, 0, 0), Buffer.alloc(length)]);
         map.writeUInt32BE(length, 4);
         const prefix = Buffer.alloc(4);
@@ -120,8 +156,8 @@ describe("web framing", () => {
     );
     const messages = [...msgpackWebFraming.messages(frames)] as Uint8Array<ArrayBuffer>[];
     expect(messages.map(({ length }) => length)).toEqual([9 + 200_008, 100_008 + 11]);
-    const back = Buffer.concat(messages.map(({ buffer }) => msgpackWebFraming.frames(buffer)));
-    expect(back.equals(frames)).toBe(true);
+    const back = messages.flatMap(({ buffer }) => readBy(msgpackWebFraming, buffer));
+    expect(back).toEqual(lengths.map((length) => ({ a: new Uint8Array(length) })));
     expect(msgpackWebFraming.pong).toEqual(Buffer.from("\x81\xa6action\xa4pong", "latin1"));
   });
 });
