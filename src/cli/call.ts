@@ -89,6 +89,6 @@ export function connectionTo(settings: ClientSettings): Dialled {
   };
   const dial = (): BunPipeTransport => new BunPipeTransport(pipe, { onAbsent });
   const clock = systemClientClock;
-  const connection = new Connection({ endpoint: pipe, dial, clock, timeoutMs, secret, label: async () => label });
+  const connection = new Connection({ endpoint: pipe, dial, clock, timeoutMs, secret, label: label ?? null });
   return { connection, absence, greeting: () => connection.hello };
 }

@@ -49,14 +49,14 @@ export function joinRun({ pipe, secret, label }: MembershipOptions): Promise<Mem
     },
     onGreeted() {},
     onAnswered() {},
-    onLost: ({ error }) => gone(error),
+    onLost: gone,
     onRefused: gone,
   });
   const leave = (): void => link.close();
   const say = (command: Outgoing): Promise<void> =>
     new Promise((resolve, reject) => {
       const settling = { resolve, reject, onSettled: () => {}, nowMs: 0, deadlineMs: Number.POSITIVE_INFINITY };
-      link.send(new Call({ command, read: () => undefined }, settling));
+      link.send(new Call({ command }, settling));
     });
   const refused = (error: unknown): void => {
     joined.reject(error);

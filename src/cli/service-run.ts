@@ -90,7 +90,7 @@ class ServiceRun {
       await service.stop();
       while (this.#answering.size > 0) await Promise.allSettled(this.#answering);
       // Behind the answers: when this is answered they have been heard. Where it cannot be, nobody hears them.
-      await connection.call({ command: { action: "ping" }, read: () => undefined }).catch(() => {});
+      await connection.call({ command: { action: "ping" } }).catch(() => {});
       return signal;
     } finally {
       for (const { reaper } of this.#free) reaper?.dismiss();

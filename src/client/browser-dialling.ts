@@ -12,7 +12,7 @@ export function dialling(settings: ClientSettings, connection: () => Connection)
   if (!settings.isUrl) {
     throw new EphemeralError(
       "bad_command",
-      `Cannot connect to ${settings.pipe}: wanted a URL (ws:, wss:), as a browser has no pipes; on Node import "ephemerald"`,
+      `Cannot connect to ${settings.endpoint}: wanted a URL (ws:, wss:), as a browser has no pipes; on Node import "ephemerald"`,
     );
   }
   let door: WebDoor | undefined;

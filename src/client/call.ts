@@ -20,8 +20,8 @@ type Unwaited<Fields> = Fields extends unknown
 
 export interface CallRequest<Name extends CommandName, Result> {
   readonly command: Outgoing<Name>;
-  /** What the caller gets of a good reply. */
-  read(reply: Reply<Name>): Result | Promise<Result>;
+  /** What the caller gets of a good reply: nothing unless told. */
+  read?(reply: Reply<Name>): Result | Promise<Result>;
   readonly waitMs?: WaitMs | undefined;
   readonly signal?: AbortSignal | undefined;
 }
@@ -114,8 +114,9 @@ export class Call<Name extends CommandName = CommandName, Result = unknown> {
   succeed(reply: unknown): void {
     if (this.isSettled) return;
     try {
-      // Both sides take the shapes from `CommandMap`, and the peer is the broker that owns our socket.
-      this.#start.resolve(this.#request.read(reply as Reply<Name>));
+      // Both sides take the shapes from `CommandMap`, and the peer is the broker that owns our socket. Whoever reads nothing
+      // wants nothing: there `Result` is void.
+      this.#start.resolve(this.#request.read?.(reply as Reply<Name>) as Result);
     } catch (error) {
       this.fail(error);
       return;

@@ -3,15 +3,13 @@
  * made with the first command, shared by all, and keeps the process alive only while an answer is awaited. What is loaded
  * later takes its errors from here: then all that is loaded at once is one file of a bundle.
  */
-import type { CommandName, ListedItem, Reply } from "../protocol/commands.ts";
+import type { CommandName, Reply } from "../protocol/commands.ts";
 import { jsonText } from "../protocol/json-values.ts";
 import type { Outgoing } from "./call.ts";
 import type { GetOptions, IncrOptions, LeaseOptions, SetOptions } from "./command-options.ts";
 import { Connection } from "./connection.ts";
-import { webReconnectBounds } from "./connection-state.ts";
 import { dialling } from "./dialling.ts";
 import { asyncDisposeSymbol, disposeSymbol } from "./disposal.ts";
-import { processVariables } from "./environment.ts";
 import { inflated } from "./inflating.ts";
 import { Later } from "./later.ts";
 import { type ClientOptions, type ClientSettings, clientSettings } from "./options.ts";
@@ -52,9 +50,6 @@ export type { Queue } from "./sharing.ts";
 export type { PoolHandle, Wants } from "./turns.ts";
 export type { Watch, WatchEvent, WatchOptions } from "./watches.ts";
 
-/** Keys asked for at once by `list`. */
-const keysPerPage = 1000;
-
 export class Client extends Later {
   /** Path of the broker's pipe, or its URL. */
   readonly pipe: string;
@@ -70,23 +65,13 @@ export class Client extends Later {
   constructor(pipeOrOptions?: string | null | ClientOptions, options?: ClientOptions) {
     const pipe = typeof pipeOrOptions === "string" ? pipeOrOptions : undefined;
     const settings = clientSettings(pipe, options ?? (typeof pipeOrOptions === "object" ? (pipeOrOptions ?? {}) : {}));
-    const { isUrl } = settings;
     const connection: Connection = new Connection({
-      endpoint: settings.pipe,
+      ...settings,
       dial: settings.dial ?? dialling(settings, () => connection),
-      reconnect: isUrl ? webReconnectBounds : undefined,
-      token: settings.token,
-      clock: settings.clock,
-      codec: settings.codec,
-      timeoutMs: settings.timeoutMs,
-      secret: settings.secret,
-      label: async () => settings.label ?? (await import("./own-label.ts")).ownLabel(processVariables()),
-      lingerMs: settings.lingerMs,
-      onLost: settings.onLost,
     });
     super(connection, settings);
     this.#settings = settings;
-    this.pipe = settings.pipe;
+    this.pipe = settings.endpoint;
     this.#connection = connection;
   }
 
@@ -150,23 +135,6 @@ export class Client extends Later {
    *  @throws {EphemeralError} `version_mismatch` when it stands at another version than `options.version` */
   del(key: string, options?: { readonly version?: number | undefined }): Promise<boolean> {
     return this.#call({ action: "del", key, version: options?.version }, (reply) => reply.deleted);
-  }
-
-  /** The live keys that start with `prefix`, in the order they were first set, read a page at a time: keys set or removed
-   *  meanwhile may or may not be seen. Values are not sent. */
-  async list(prefix?: string): Promise<Record<string, ListedItem>> {
-    const entries: [string, ListedItem][] = [];
-    let cursor: string | undefined;
-    do {
-      const command = { action: "list", prefix, cursor, limit: keysPerPage } as const;
-      const page: Reply<"list"> = await this.#call(command, (reply) => reply);
-      // Pairs in MessagePack, where a map cannot have every key.
-      for (const [key, item] of Symbol.iterator in page.items ? page.items : Object.entries(page.items))
-        entries.push([key, item]);
-      cursor = page.cursor;
-    } while (cursor !== undefined);
-    // fromEntries defines own members, so that a key named __proto__ stays one.
-    return Object.fromEntries(entries);
   }
 
   /** Takes the lowest free number of `key` for `workerId`, or renews the one it holds, for `ttl` milliseconds. It is free again

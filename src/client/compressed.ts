@@ -2,7 +2,7 @@
  * The seed's compressed values: the JSON text, gzipped, as base64, beside a flag. Reading one is bounded, so that a small
  * value cannot fill the memory. Uses Compression Streams, the same on Node, Bun and in a browser.
  */
-import { fromJsonValue } from "../protocol/json-values.ts";
+import { base64, fromJsonValue } from "../protocol/json-values.ts";
 import { MiB } from "../protocol/sizes.ts";
 import { EphemeralError } from "./client.ts";
 
@@ -30,10 +30,7 @@ export async function decompressValue(key: string, value: unknown): Promise<unkn
 export async function smaller(text: string, threshold: number): Promise<Smaller | undefined> {
   if (text.length < threshold) return undefined;
   const gzipped = await passed(new TextEncoder().encode(text), new CompressionStream("gzip"));
-  let binary = "";
-  // In parts: a call takes only so many arguments.
-  for (let at = 0; at < gzipped.length; at += 8192) binary += String.fromCharCode(...gzipped.subarray(at, at + 8192));
-  const packed = btoa(binary);
+  const packed = base64(gzipped);
   if (packed.length >= text.length) return undefined;
   return { member: packed, sizes: { compressed: true, beforeSize: text.length, afterSize: packed.length } };
 }

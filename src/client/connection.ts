@@ -1,6 +1,7 @@
 /**
  * A client's one connection, made when it is first needed and again after each loss while calls, or a session, wait for it.
- * Decides which calls are sent again, which fail and when; never which command they are. Only calls keep the process alive.
+ * Decides when calls are sent and how long they may wait; never which command they are, nor what follows a loss, which
+ * `recovery.ts` does. Only calls keep the process alive.
  */
 import type { ClientCodec } from "../protocol/codec.ts";
 import type { CommandName, Reply } from "../protocol/commands.ts";
@@ -8,18 +9,18 @@ import { EphemeralError } from "../protocol/errors.ts";
 import { Backlog } from "./backlog.ts";
 import { Call, type CallRequest, type CallStart, type Outgoing } from "./call.ts";
 import type { CancelTimer, ClientClock } from "./client-clock.ts";
-import { type ConnectionEvent, type ConnectionState, nextState, pipeReconnectBounds } from "./connection-state.ts";
-import { type Attempt, cutOff, failingAtCaller, refused, unanswered, unconnected } from "./failures.ts";
+import { type ConnectionEvent, type ConnectionState, nextState } from "./connection-state.ts";
+import { failingAtCaller, overdue, type Reason, refused } from "./failures.ts";
+import type { Handles } from "./held-grant.ts";
 import { json } from "./json-codec.ts";
 import { assumedLimits } from "./known-limits.ts";
 import { Link } from "./link.ts";
-import type { Loss } from "./loss.ts";
 import { PushListeners } from "./push-listeners.ts";
-import { reads } from "./reads.ts";
-import { Resumption, type ResumptionOptions } from "./resumption.ts";
+import type { Recovery, RecoveryOptions } from "./recovery.ts";
 import type { Transport } from "./transport.ts";
 
-export interface ConnectionOptions extends Partial<Pick<ResumptionOptions, "lingerMs" | "onLost">> {
+export interface ConnectionOptions
+  extends Partial<Pick<RecoveryOptions, "isUrl" | "lingerMs" | "onLost" | "label" | "token">> {
   readonly endpoint: string;
   readonly dial: () => Transport | Promise<Transport>;
   readonly clock: ClientClock;
@@ -28,27 +29,29 @@ export interface ConnectionOptions extends Partial<Pick<ResumptionOptions, "ling
   /** How long a call may wait for the connection and, unless it is a waiting command, for its answer. */
   readonly timeoutMs: number;
   readonly secret: string | undefined;
-  readonly token?: string | undefined;
-  /** Asked with each attempt who this is. */
-  readonly label?: (() => Promise<string | undefined>) | undefined;
-  /** Those of the pipe unless told; over the network, where a broker that is gone may come back at any time. */
-  readonly reconnect?: Parameters<typeof nextState>[2] | undefined;
 }
+
+/** How long to stay away where what is loaded with the first dial is not there: a page may be without its network now. */
+const loadAgainMs = 1000;
 
 export class Connection {
   readonly pushListeners = new PushListeners();
   /** Told of each change. */
-  readonly stateListeners = new Set<(state: ConnectionState["name"]) => void>();
+  readonly stateListeners = new Set<(state: ConnectionState) => void>();
   /** What the broker said of itself, the last time. */
   hello: Reply<"hello"> | undefined;
-  /** Whether what is to last waits for a broker that is gone. */
+  /** Whether what is to last waits for a broker that is gone: over the network it may come back at any time. */
   readonly isPatient: boolean;
   readonly codec: ClientCodec;
-  readonly resumption: Resumption;
+  readonly handles: Handles = { grants: new Map(), jobs: new Map() };
   readonly #options: ConnectionOptions;
   readonly #backlog = new Backlog();
-  #state: ConnectionState = { name: "disconnected", attempt: 0 };
+  #state: ConnectionState = "disconnected";
   #link: Link | undefined;
+  /** There as soon as anything was dialled. */
+  #recovery: Recovery | undefined;
+  /** How long to stay away before the next dial. */
+  #delayMs = loadAgainMs;
   /** Calls whose callers wait for an answer. */
   #pending = 0;
   #lastLoss: Error | undefined;
@@ -59,32 +62,23 @@ export class Connection {
 
   constructor(options: ConnectionOptions) {
     this.#options = options;
-    this.isPatient = options.reconnect !== undefined;
+    this.isPatient = options.isUrl === true;
     this.codec = options.codec ?? json;
-    const { clock, lingerMs, onLost } = options;
-    this.resumption = new Resumption({
-      clock,
-      lingerMs,
-      onLost,
-      onOver: () => this.#unwant(),
-      // When it fails the session has ended, or ends with this client.
-      onUnclaimed: (command) => this.call({ command, read: () => undefined }).catch(() => {}),
-    });
   }
 
-  get state(): ConnectionState["name"] {
-    return this.#state.name;
+  get state(): ConnectionState {
+    return this.#state;
   }
 
   /** Sends a command and resolves to what `request.read` makes of the reply. Commands are sent in the order of the calls.
    *  @throws {EphemeralError} what the broker answers; `unavailable` without a broker, and with `details.outcome` "unknown"
    *  when the connection was cut before the answer; `timeout` without an answer in time
    *  @throws the signal's reason, at once, when it aborts */
-  call<Name extends CommandName, Result>(request: CallRequest<Name, Result>): Promise<Result> {
+  call<Name extends CommandName, Result = void>(request: CallRequest<Name, Result>): Promise<Result> {
     return new Promise((resolve, reject) => {
       request.signal?.throwIfAborted();
       const call = this.#newCall(request, { resolve, reject: failingAtCaller({ resolve, reject }) });
-      if (this.#refusal !== undefined) throw refused(this.#refusal, this.#attempt(call));
+      if (this.#refusal !== undefined) throw refused(this.#refusal, call);
       this.#assertFits(call);
       this.#start(call);
       if (request.signal !== undefined) call.listen((reason) => this.#abort(call, reason));
@@ -117,7 +111,7 @@ export class Connection {
     if (link?.hasRoom && this.#backlog.isEmpty) this.#send(link, call);
     else this.#backlog.add(call);
     this.#await(call);
-    if (this.#state.name === "disconnected") this.#advance({ type: "wanted" });
+    if (this.#state === "disconnected") this.#advance("wanted");
   }
 
   /** From now on the call's answer is awaited. */
@@ -125,7 +119,7 @@ export class Connection {
     this.#armSweep(call.deadlineMs);
     if (this.#pending++ > 0) return;
     this.#link?.ref();
-    if (this.#state.name === "reconnecting") this.#armReconnect(this.#state.delayMs);
+    if (this.#state === "reconnecting") this.#armReconnect();
   }
 
   #send(link: Link, call: Call): void {
@@ -150,9 +144,9 @@ export class Connection {
 
   /** Stops dialling where nobody waits for a connection. */
   #unwant(): void {
-    if (this.#pending > 0 || this.#state.name !== "reconnecting") return;
-    if (this.resumption.isAwaited) this.#armReconnect(this.#state.delayMs);
-    else this.#advance({ type: "unwanted" });
+    if (this.#pending > 0 || this.#state !== "reconnecting") return;
+    if (this.#isWanted) this.#armReconnect();
+    else this.#advance("unwanted");
   }
 
   #abort(call: Call, reason: unknown): void {
@@ -170,40 +164,48 @@ export class Connection {
     }
   }
 
+  /** Whether calls, or a session, wait for a connection. */
+  get #isWanted(): boolean {
+    return this.#pending > 0 || this.#recovery?.resumption.isAwaited === true;
+  }
+
   /** Takes the step the event asks for and does what the new state wants done. */
   #advance(event: ConnectionEvent): void {
-    const state = nextState(this.#state, event, this.#options.reconnect ?? pipeReconnectBounds);
+    const state = nextState(this.#state, event);
     if (state === this.#state) return;
     this.#state = state;
-    for (const listener of this.stateListeners) queueMicrotask(() => listener(state.name));
-    if (state.name === "closed") this.pushListeners.cut();
+    for (const listener of this.stateListeners) queueMicrotask(() => listener(state));
+    if (state === "closed") this.pushListeners.cut();
     this.#cancelReconnect?.();
-    if (state.name === "connecting") this.#dial().catch((error: EphemeralError) => this.#refuse(error));
-    else if (state.name === "reconnecting") this.#armReconnect(state.delayMs);
+    if (state === "connecting") this.#dial().catch((error: Error) => this.#failedToDial(error));
+    else if (state === "reconnecting") this.#armReconnect();
   }
 
   /** Only calls keep the process alive, and they have no socket now; a session that waits does not. */
-  #armReconnect(delayMs: number): void {
+  #armReconnect(): void {
     this.#cancelReconnect?.();
-    const due = { alarm: () => this.#advance({ type: "due" }), keepsAlive: this.#pending > 0 };
-    this.#cancelReconnect = this.#options.clock.after(delayMs, due);
+    const due = { alarm: () => this.#advance("due"), keepsAlive: this.#pending > 0 };
+    this.#cancelReconnect = this.#options.clock.after(this.#delayMs, due);
   }
 
   async #dial(): Promise<void> {
-    const { clock, timeoutMs, secret, token, label } = this.#options;
-    await this.resumption.loading;
-    const [transport, name] = await Promise.all([this.#options.dial(), label?.()]);
+    const { dial, clock, timeoutMs, secret } = this.#options;
+    const [transport, { Recovery }] = await Promise.all([dial(), import("./recovery.ts")]);
     if (this.#refusal !== undefined) return transport.close(); // closed meanwhile
-    const introduction = { label: name, token, ...this.resumption.introduction };
+    const fail = (call: Call, reason: Reason): void => this.#fail(call, reason);
+    const told = { handles: this.handles, onOver: () => this.#unwant(), fail };
+    this.#recovery ??= new Recovery({ ...this.#options, ...told });
+    const recovery = this.#recovery;
+    const { introduction, resumption } = recovery;
     const link = new Link(
       { transport, codec: this.codec, clock, greetingMs: timeoutMs, secret, introduction },
       {
         onPush: (push) => this.pushListeners.push(push),
         onRoom: () => this.#drain(),
-        onGreeted: (hello) => this.#greeted(hello),
-        onLost: (loss) => this.#lost(link, loss),
+        onGreeted: (hello) => this.#greeted(hello, recovery),
+        onLost: (loss) => this.#lost(loss, link),
         onRefused: (error) => this.#refuse(error),
-        onAnswered: (call, reply) => this.resumption.answered({ call, reply, others: () => this.#unsettled() }),
+        onAnswered: (call, reply) => this.#say(resumption.answered({ call, reply }, () => this.#unsettled())),
       },
     );
     this.#link = link;
@@ -211,58 +213,55 @@ export class Connection {
     link.open();
   }
 
-  #greeted(hello: Reply<"hello">): void {
-    this.hello = hello;
-    this.#advance({ type: "greeted", nowMs: this.#options.clock.nowMs() });
-    const undo = this.resumption.greeted(hello, this.#backlog.waiting());
-    if (undo === undefined) {
-      for (const call of this.#backlog.waiting()) if (call.mayHaveRun) call.fail(cutOff(this.#attempt(call)));
-    } else this.#backlog.putBack(undo.map((command) => this.#letGo(command)));
+  /** An error of ours says why to stay away; any other, that something could not be loaded or asked now. */
+  #failedToDial(error: Error): void {
+    if (error instanceof EphemeralError) this.#refuse(error);
+    else this.#lost(error);
   }
 
-  /** What is said before all that waits: a caller may want the same thing again. */
+  #greeted(hello: Reply<"hello">, recovery: Recovery): void {
+    this.hello = hello;
+    this.#advance("greeted");
+    const commands = recovery.greeted(hello, this.#backlog.waiting());
+    // Before all that waits: a caller may want the same thing again.
+    this.#backlog.putBack(commands.map((command) => this.#letGo(command)));
+  }
+
   #letGo(command: Outgoing): Call {
-    const call = this.#newCall({ command, read() {} }, { resolve() {}, reject() {} });
+    const call = this.#newCall({ command }, { resolve() {}, reject() {} });
     this.#await(call);
     return call;
   }
 
-  #lost(link: Link, loss: Loss): void {
+  /** When what gives something back fails, the session has ended, or ends with this client. */
+  #say(command: Outgoing | undefined): void {
+    if (command !== undefined) this.call({ command }).catch(() => {});
+  }
+
+  #lost(loss: Error, link?: Link): void {
     this.#link = undefined;
-    this.#lastLoss = loss.error;
-    const again: Call[] = [];
-    for (const call of link.unanswered()) {
-      const mayHaveRun = link.wasSent(call) && !reads.has(call.action);
-      if (mayHaveRun && !this.resumption.canRepeat(call.action)) call.fail(cutOff(this.#attempt(call)));
-      else again.push(call);
-      call.mayHaveRun ||= mayHaveRun;
-    }
-    const { clock, timeoutMs } = this.#options;
-    const nowMs = clock.nowMs();
-    for (const call of again) {
-      call.id = 0;
-      if (call.waits) call.deadlineMs = nowMs + timeoutMs;
-      this.#armSweep(call.deadlineMs);
-    }
+    this.#lastLoss = loss;
+    const recovery = this.#recovery;
+    const again = recovery?.lost(loss, link) ?? [];
+    for (const call of again) this.#armSweep(call.deadlineMs);
     this.pushListeners.cut();
     this.#backlog.putBack(again);
-    this.resumption.cut();
-    const isWanted = this.#pending > 0 || this.resumption.isAwaited;
-    this.#advance({ type: "lost", nowMs, isWanted, random: clock.random(), retryAfterMs: loss.retryAfterMs });
+    recovery?.resumption.cut();
+    this.#delayMs = recovery?.delayMs() ?? loadAgainMs;
+    this.#advance(this.#isWanted ? "lost" : "left");
   }
 
   /** Fails everything, now and from now on. */
   #refuse(refusal: EphemeralError): void {
     if (this.#refusal !== undefined) return;
     this.#refusal = refusal;
-    const link = this.#link;
-    link?.close();
-    this.#advance({ type: "closed" });
+    this.#link?.close();
+    this.#advance("closed");
     this.#cancelSweep?.();
-    for (const call of this.#unsettled()) call.fail(refused(refusal, this.#attempt(call)));
+    for (const call of this.#unsettled()) this.#fail(call, refusal);
     this.#link = undefined;
     this.#backlog.dropSettled();
-    this.resumption.close(refusal.code !== "cancelled");
+    this.#recovery?.resumption.close(refusal.code !== "cancelled");
   }
 
   /** Calls without an answer, those on the link first. */
@@ -280,21 +279,21 @@ export class Connection {
   #sweep(): void {
     this.#cancelSweep = undefined;
     const nowMs = this.#options.clock.nowMs();
-    const isWritable = this.#link?.isWritable;
+    const isWritable = this.#link?.isWritable === true;
+    const reason = overdue(this.#options, { isWritable, lastLoss: this.#lastLoss });
     let nextMs = Number.POSITIVE_INFINITY;
     for (const call of this.#unsettled()) {
       // A waiting command that only lacks room is connected: it may wait for its turn too.
       if (call.waits && call.id === 0 && isWritable) call.deadlineMs = nowMs + this.#options.timeoutMs;
-      if (call.deadlineMs <= nowMs) call.fail((isWritable ? unanswered : unconnected)(this.#attempt(call)));
+      if (call.deadlineMs <= nowMs) this.#fail(call, reason);
       else nextMs = Math.min(nextMs, call.deadlineMs);
     }
     this.#backlog.dropSettled();
     this.#armSweep(nextMs);
   }
 
-  #attempt(call: Call): Attempt {
-    const { endpoint, timeoutMs } = this.#options;
-    const isUnknown = call.mayHaveRun || (this.#link?.wasSent(call) === true && !reads.has(call.action));
-    return { action: call.action, endpoint, timeoutMs, lastLoss: this.#lastLoss, isUnknown };
+  #fail(call: Call, reason: Reason): void {
+    const mayHaveRun = this.#recovery?.mayHaveRun(call, this.#link) === true;
+    call.fail(refused(reason, { action: call.action, mayHaveRun }));
   }
 }

@@ -18,12 +18,12 @@ export function dialling(settings: ClientSettings, connection: () => Connection)
   };
 }
 
-async function pipeTransport({ pipe, codec }: ClientSettings): Promise<Transport> {
+async function pipeTransport({ endpoint, codec }: ClientSettings): Promise<Transport> {
   // Named pipes are known to `node:net` alone.
   if (typeof Bun === "object" && process.platform !== "win32") {
     const { BunPipeTransport } = await import("./bun-pipe-transport.ts");
-    return new BunPipeTransport(pipe, { codec });
+    return new BunPipeTransport(endpoint, { codec });
   }
   const { PipeTransport } = await import("./pipe-transport.ts");
-  return new PipeTransport(pipe, { codec });
+  return new PipeTransport(endpoint, { codec });
 }

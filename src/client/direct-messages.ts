@@ -7,7 +7,7 @@ import { EphemeralError } from "./client.ts";
 import type { Connection } from "./connection.ts";
 import type { PushListener } from "./push-listeners.ts";
 import type { EventListener, RequestHandler, RequestOptions, Requests, Service, StandingOptions } from "./requests.ts";
-import { Standings } from "./standings.ts";
+import { type Standing, Standings } from "./standings.ts";
 
 /** A reason is for people; longer ones are cut. */
 const reasonCharactersMax = 2000;
@@ -19,7 +19,7 @@ interface Hearing {
 
 export class DirectMessages implements Requests, PushListener {
   readonly #connection: Connection;
-  readonly #standings: Standings;
+  readonly #standings: Standings<Standing>;
   readonly #handlers = new Map<string, RequestHandler>();
   readonly #hearings = new Set<Hearing>();
   /** Numbers of the requests that are being answered: the broker may push one again meanwhile. */
@@ -39,13 +39,15 @@ export class DirectMessages implements Requests, PushListener {
     // What is asked is the caller's to know; a codec cannot tell.
     this.#handlers.set(method, handler as RequestHandler);
     const ended = (): void => void this.#handlers.delete(method);
-    const end = await this.#standings.start({ action: "serve", method, stop: undefined }, { ...options, ended });
+    const opening = { action: "serve", method, stop: undefined } as const;
+    const standing = { ...options, opening, ended, isOpen: false };
+    await this.#standings.start(standing);
     let stopping: Promise<void> | undefined;
     const stop = async (): Promise<void> => {
       const command = { action: "serve", method, stop: true } as const;
       // Where the broker cannot be told, it asks us nothing either. What it asked before it knew is still answered.
-      await this.#connection.call({ command, read: () => undefined }).catch(() => {});
-      end();
+      await this.#connection.call({ command }).catch(() => {});
+      this.#standings.end(standing);
     };
     return {
       method,
@@ -65,9 +67,10 @@ export class DirectMessages implements Requests, PushListener {
     const hearing = { event, listener: listener as EventListener };
     const ended = (): void => void this.#hearings.delete(hearing);
     // Any command would do: all it needs is a connection.
-    const stop = await this.#standings.start({ action: "ping" }, { ...options, ended });
+    const standing = { ...options, opening: { action: "ping" }, ended, isOpen: false } as const;
+    await this.#standings.start(standing);
     this.#hearings.add(hearing);
-    return stop;
+    return () => void this.#standings.end(standing);
   }
 
   async request<Answer>(method: string, data?: unknown, { to, waitMs, signal }: RequestOptions = {}): Promise<Answer> {
@@ -113,7 +116,7 @@ export class DirectMessages implements Requests, PushListener {
   }
 
   #respond(answer: RequestCommands["respond"]["request"]): Promise<void> {
-    return this.#connection.call({ command: { action: "respond", ...answer }, read: () => undefined });
+    return this.#connection.call({ command: { action: "respond", ...answer } });
   }
 
   /** What a listener throws is its own: it ends no connection, and is not lost either. */

@@ -1,48 +1,36 @@
 /**
- * How a call fails for want of an answer, in words: who did not answer, for how long, and what may have happened all the
- * same; and with a stack that names the caller. Knows nothing of connections.
+ * How a call fails for want of an answer: what it was, why it failed, and what may have happened all the same; and with a
+ * stack that names the caller. Knows nothing of connections.
  */
-import type { CommandName } from "../protocol/commands.ts";
 import { EphemeralError } from "../protocol/errors.ts";
-import type { CallStart } from "./call.ts";
+import type { Call, CallStart } from "./call.ts";
 
-/** What may have been done, and nobody can tell. */
-const unknown = { outcome: "unknown" };
+/** Why calls fail, in words that follow "Cannot get: ". */
+export type Reason = Pick<EphemeralError, "code" | "message"> & Partial<Pick<EphemeralError, "details">>;
 
-export interface Attempt {
-  readonly action: CommandName;
-  readonly endpoint: string;
-  readonly timeoutMs: number;
-  readonly lastLoss: Error | undefined;
-  /** Whether the broker may have run it, and running it matters. */
-  readonly isUnknown: boolean;
+/** `mayHaveRun`: the broker may have run it, and running it matters. */
+export function refused(reason: Reason, { action, mayHaveRun }: Pick<Call, "action" | "mayHaveRun">): EphemeralError {
+  const details = mayHaveRun ? { ...reason.details, outcome: "unknown" } : reason.details;
+  return new EphemeralError(reason.code, `Cannot ${action}: ${reason.message}`, { details });
 }
 
-export function cutOff({ action, endpoint, lastLoss }: Attempt): EphemeralError {
-  const text = `Cannot ${action}: the connection to ${endpoint} was cut before the answer; whether it took effect is unknown`;
-  return new EphemeralError("unavailable", `${text} (${lastLoss?.message})`, { details: unknown });
-}
-
-export function unanswered({ action, endpoint, timeoutMs, isUnknown }: Attempt): EphemeralError {
-  const text = `Cannot ${action}: the broker at ${endpoint} gave no answer in ${timeoutMs} ms`;
-  return new EphemeralError("timeout", text, { details: isUnknown ? unknown : undefined });
-}
-
-export function unconnected({ action, endpoint, timeoutMs, lastLoss, isUnknown }: Attempt): EphemeralError {
-  const reason = lastLoss?.message ?? "it does not answer";
-  const text = `Cannot ${action}: no broker at ${endpoint} within ${timeoutMs} ms (${reason}). ${howToStart(endpoint)}`;
-  return new EphemeralError("unavailable", text, { details: isUnknown ? unknown : undefined });
+/** Why a call fails whose time is over: the broker did not answer, or there is none. */
+export function overdue(
+  { endpoint, timeoutMs }: { readonly endpoint: string; readonly timeoutMs: number },
+  link: { readonly isWritable: boolean; readonly lastLoss: Error | undefined },
+): Reason {
+  if (link.isWritable) {
+    return { code: "timeout", message: `the broker at ${endpoint} gave no answer in ${timeoutMs} ms` };
+  }
+  const reason = link.lastLoss?.message ?? "it does not answer";
+  const message = `no broker at ${endpoint} within ${timeoutMs} ms (${reason}). ${howToStart(endpoint)}`;
+  return { code: "unavailable", message };
 }
 
 /** Browsers do not tell a page that its origin is refused. */
 function howToStart(endpoint: string): string {
   if (!/^wss?:/.test(endpoint)) return "Start one: ephemeral start -- <command>";
   return "Start one: ephemeral start --port 0 -- <command>; pages of another origin want --allow-origin ORIGIN";
-}
-
-export function refused(refusal: EphemeralError, { action, isUnknown }: Attempt): EphemeralError {
-  const details = isUnknown ? { ...refusal.details, ...unknown } : refusal.details;
-  return new EphemeralError(refusal.code, `Cannot ${action}: ${refusal.message}`, { details });
 }
 
 /** Rejects a caller's promise so that the stack of a failure names who awaits it, where the runtime can tell (V8 can): the

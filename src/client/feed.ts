@@ -130,7 +130,7 @@ export class Feed {
 
   async #unsubscribe(): Promise<void> {
     const command = { action: "unsubscribe", channel: this.#parts.channel } as const;
-    await this.#parts.connection.call({ command, read: () => undefined }).catch(() => {});
+    await this.#parts.connection.call({ command }).catch(() => {});
   }
 
   #page(): void {

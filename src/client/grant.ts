@@ -51,7 +51,7 @@ export class Grant<Value = unknown> implements HeldGrant {
     this.#connection = connection;
     this.#clock = clock;
     this.#ttlMs = ttlMs;
-    connection.resumption.grants.set(id, this);
+    connection.handles.grants.set(id, this);
     if (ttlMs !== undefined) this.#expires(expiresAtMs, clock.nowMs());
   }
 
@@ -122,15 +122,15 @@ export class Grant<Value = unknown> implements HeldGrant {
     this.#disarm();
     return this.#connection.call({ command, read: () => true }).catch((error: unknown) => {
       // With its session it is over, too.
-      if (!isOver(error) && this.#connection.resumption.grants.has(this.id)) throw error;
-      this.#connection.resumption.grants.delete(this.id);
+      if (!isOver(error) && this.#connection.handles.grants.has(this.id)) throw error;
+      this.#connection.handles.grants.delete(this.id);
       return false;
     });
   }
 
   #lose(code: ErrorCode, reason: string): void {
     this.#disarm();
-    this.#connection.resumption.grants.delete(this.id);
+    this.#connection.handles.grants.delete(this.id);
     if (this.#ending !== undefined || this.#loss !== undefined) return;
     this.#loss = new EphemeralError(code, `Lost ${this.#names}: ${reason}`);
     this.#signalled?.abort(this.#loss);

@@ -67,7 +67,7 @@ export class Grants implements Turns {
       },
       quarantine: (slot, reason) => {
         const command = { action: "quarantine", pool: name, slot, reason } as const;
-        return this.#connection.call({ command, read: () => undefined });
+        return this.#connection.call({ command });
       },
       show: () => this.#why({ pool: name }),
     };

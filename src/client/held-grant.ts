@@ -8,3 +8,11 @@ export interface HeldGrant {
   /** It is over, though nobody gave it back: the session has ended, or goes on without it. */
   lose(): void;
 }
+
+/** Those that callers have. */
+export interface Handles {
+  /** Of what was acquired and not given back, by id. */
+  readonly grants: Map<string, HeldGrant>;
+  /** Of jobs that are neither acked nor given back, by fence. */
+  readonly jobs: Map<number, HeldGrant>;
+}

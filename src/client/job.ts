@@ -50,7 +50,7 @@ export class Job<Data = unknown> implements HeldGrant {
     this.attempt = taken.attempt;
     this.fence = taken.fence;
     this.#parts = parts;
-    connection.resumption.jobs.set(this.fence, this);
+    connection.handles.jobs.set(this.fence, this);
     this.#arm();
   }
 
@@ -93,10 +93,10 @@ export class Job<Data = unknown> implements HeldGrant {
   }
 
   async #say(command: Outgoing<"queue.ack" | "queue.nack">): Promise<boolean> {
-    const { jobs } = this.#parts.connection.resumption;
+    const { jobs } = this.#parts.connection.handles;
     this.#cancelTimer?.();
     try {
-      await this.#parts.connection.call({ command, read: () => undefined });
+      await this.#parts.connection.call({ command });
       return true;
     } catch (error) {
       // With its session the job has gone back.
@@ -109,7 +109,7 @@ export class Job<Data = unknown> implements HeldGrant {
 
   #stop(): void {
     this.#cancelTimer?.();
-    this.#parts.connection.resumption.jobs.delete(this.fence);
+    this.#parts.connection.handles.jobs.delete(this.fence);
   }
 
   /** Renews it in time, until it is ended or lost. */
@@ -127,7 +127,7 @@ export class Job<Data = unknown> implements HeldGrant {
 
   async #renew(ackMs: number): Promise<void> {
     const command = { action: "queue.renew", ...this.#taking, ackMs } as const;
-    await this.#parts.connection.call({ command, read: () => undefined });
+    await this.#parts.connection.call({ command });
   }
 }
 

@@ -1,8 +1,9 @@
 /**
  * The client's end of JSON lines, its default codec. A command is written by the runtime's own `JSON.stringify`, whole: put
- * together member by member it takes twice as long. How lines are read is the transports' business, and loaded with them.
+ * together member by member it takes twice as long. How messages come one after another, the transports know.
  */
 import type { ClientCodec } from "../protocol/codec.ts";
+import { EphemeralError } from "../protocol/errors.ts";
 import { fromJsonValue, jsonValue, notFinite } from "../protocol/json-values.ts";
 
 export const json: ClientCodec = {
@@ -15,6 +16,20 @@ export const json: ClientCodec = {
   toMember: jsonValue,
   fromMember: fromJsonValue,
 };
+
+/** One message of the broker, which is trusted to send objects of the protocol.
+ *  @throws {EphemeralError} `invalid_json` */
+export function messageIn(text: string): Record<string, unknown> {
+  try {
+    return JSON.parse(text);
+  } catch {
+    throw unreadable(`${text.length} characters are no JSON`);
+  }
+}
+
+export function unreadable(actual: string): EphemeralError {
+  return new EphemeralError("invalid_json", `Cannot read frame: ${actual}`);
+}
 
 /** JSON would say null where there is no number, which means "not told".
  *  @throws {EphemeralError} `bad_command` for NaN and infinities */

@@ -18,30 +18,38 @@ import type { Watching } from "./watches.ts";
 type All = Messaging & Once & Reports & Requests & Sharing & Turns & Watching;
 
 /** What a part does for the client under the same name. */
-const methods: { readonly [Name in keyof Parts]: readonly (keyof All & keyof PartOf<Parts[Name]>)[] } = {
+const methods: { readonly [Name in keyof Parts]: readonly (keyof All & keyof PartOf<Name>)[] } = {
   channels: ["subscribe", "history", "presence", "channels"],
   grants: ["acquire", "lock", "semaphore", "withItem", "withLock", "withSeat", "why"],
   messages: ["serve", "request", "send", "onEvent"],
-  reports: ["stats", "health", "metrics", "ps"],
+  reports: ["list", "stats", "health", "metrics", "ps"],
   sharedWork: ["rateLimit", "penalize", "barrier", "onEnd"],
   singleFlight: ["once"],
   watches: ["watch"],
 };
 
 type Parts = ReturnType<typeof partsOf>;
-type PartOf<Late> = Late extends LatePart<infer Part> ? Part : never;
+type PartOf<Name extends keyof Parts> =
+  Parts[Name] extends LatePart<{ readonly [N in Name]: infer Part }> ? Part : never;
 
-function partsOf(connection: Connection, { clock, defaultTtlMs }: ClientSettings) {
+/** What brings each part: some come together. */
+function partsOf(connection: Connection, settings: ClientSettings) {
+  const together = new LatePart(async () => (await import("./coordination.ts")).coordination(connection, settings));
+  const listening = new LatePart(async () => (await import("./listening.ts")).listening(connection));
   return {
-    channels: new LatePart(async () => new (await import("./channels.ts")).Channels(connection, clock)),
-    grants: new LatePart(async () => new (await import("./grants.ts")).Grants(connection, clock)),
-    messages: new LatePart(async () => new (await import("./direct-messages.ts")).DirectMessages(connection)),
-    reports: new LatePart(async () => new (await import("./broker-reports.ts")).BrokerReports(connection)),
-    sharedWork: new LatePart(async () => new (await import("./shared-work.ts")).SharedWork(connection, clock)),
-    singleFlight: new LatePart(
-      async () => new (await import("./single-flight.ts")).SingleFlight(connection, defaultTtlMs),
-    ),
-    watches: new LatePart(async () => new (await import("./watches.ts")).Watches(connection)),
+    channels: new LatePart(async () => {
+      const { Channels } = await import("./channels.ts");
+      return { channels: new Channels(connection, settings.clock) };
+    }),
+    grants: together,
+    messages: listening,
+    reports: new LatePart(async () => {
+      const { BrokerReports } = await import("./broker-reports.ts");
+      return { reports: new BrokerReports(connection) };
+    }),
+    sharedWork: together,
+    singleFlight: together,
+    watches: listening,
   };
 }
 
@@ -54,8 +62,8 @@ class Loader {
       for (const name of names) {
         const value = function (this: Loader, ...given: unknown[]): Promise<unknown> {
           // The table names parts and their methods.
-          const late = this.#parts[part as keyof Parts] as LatePart<unknown>;
-          return late.call((loaded) => (loaded as Record<keyof All, Method>)[name](...given));
+          const [key, parts] = [part as keyof Parts, this.#parts as Record<keyof Parts, LatePart<unknown>>];
+          return parts[key].call((loaded) => (loaded as Record<keyof Parts, Methods>)[key][name](...given));
         };
         Object.defineProperty(Loader.prototype, name, { value });
       }
@@ -70,12 +78,12 @@ class Loader {
   async publish(channel: string, data: unknown, options?: PublishOptions): Promise<Publication> {
     // Written at once: what the caller changes afterwards is not sent.
     const member = this.#connection.codec.toMember(data);
-    return this.#parts.channels.call((channels) => channels.publish(channel, member, options));
+    return this.#parts.channels.call(({ channels }) => channels.publish(channel, member, options));
   }
 
   pool(name: string): PoolHandle {
     const call = <Result>(use: (pool: PoolHandle) => Promise<Result>): Promise<Result> =>
-      this.#parts.grants.call((grants) => use(grants.pool(name)));
+      this.#parts.grants.call(({ grants }) => use(grants.pool(name)));
     return {
       define: (items) => call((pool) => pool.define(items)),
       add: (items) => call((pool) => pool.add(items)),
@@ -86,9 +94,9 @@ class Loader {
   }
 
   queue<Data>(name: string, options?: QueueOptions): Queue<Data> {
-    const { sharedWork } = this.#parts;
+    const { sharedWork: late } = this.#parts;
     const call = <Result>(use: (queue: Queue<Data>) => Promise<Result>): Promise<Result> =>
-      sharedWork.call((work) => use(work.queue(name, options)));
+      late.call(({ sharedWork }) => use(sharedWork.queue(name, options)));
     return {
       name,
       push: (items, last) => call((queue) => queue.push(items, last)),
@@ -101,7 +109,7 @@ class Loader {
   }
 }
 
-type Method = (...given: unknown[]) => Promise<unknown>;
+type Methods = Readonly<Record<keyof All, (...given: unknown[]) => Promise<unknown>>>;
 
 /** The methods of the table are those of the interfaces. */
 export const Later = Loader as unknown as new (connection: Connection, settings: ClientSettings) => All;

@@ -5,7 +5,7 @@
 import type { ClientCodec, MessageHandler, MessageReader } from "../protocol/codec.ts";
 import { MiB } from "../protocol/sizes.ts";
 import { EphemeralError } from "./client.ts";
-import { messageIn, unreadable } from "./json-message.ts";
+import { messageIn, unreadable } from "./json-codec.ts";
 
 /** Replies are bounded by the broker, whose bounds may be set higher than ours. */
 const replyBytesMax = 64 * MiB;

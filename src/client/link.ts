@@ -13,7 +13,7 @@ import type { ClientClock } from "./client-clock.ts";
 import { helloCommand, type Introduction } from "./greeting.ts";
 import { json } from "./json-codec.ts";
 import { assumedLimits } from "./known-limits.ts";
-import { closeOf, type Farewell, type Loss, lossOf } from "./loss.ts";
+import { closeOf, type Farewell } from "./loss.ts";
 import type { Transport } from "./transport.ts";
 
 export interface LinkOptions {
@@ -35,7 +35,7 @@ export interface LinkEvents {
   onPush?(push: Readonly<Record<string, unknown>>): void;
   onGreeted(hello: HelloReply): void;
   /** Gone; trying again can help. Not said after `close`. */
-  onLost(loss: Loss): void;
+  onLost(loss: Error): void;
   /** Gone; the broker, or our own check of it, says to stay away. */
   onRefused(error: EphemeralError): void;
   /** A good reply came, and its caller took it or has failed before; or, undefined, we are told that what the call ends is not
@@ -60,7 +60,7 @@ export class Link {
   #outgoing: EncodedValue[] = [];
   #phase: "opening" | "greeting" | "writable" | "leaving" | "over" = "opening";
   #limits = assumedLimits;
-  #loss: Loss | undefined;
+  #loss: Error | undefined;
   #stopGreetingTimer: (() => void) | undefined;
 
   constructor(options: LinkOptions, events: LinkEvents) {
@@ -258,7 +258,7 @@ export class Link {
       this.#refuse(error);
       return;
     }
-    this.#loss = lossOf(error);
+    this.#loss = error;
     this.#phase = "leaving";
   }
 
@@ -266,13 +266,13 @@ export class Link {
     if (this.#phase === "over") return;
     this.#end();
     if (isFinal && error instanceof EphemeralError) this.#events.onRefused(error);
-    else this.#events.onLost(this.#loss ?? lossOf(error ?? new Error("the broker closed the connection")));
+    else this.#events.onLost(this.#loss ?? error ?? new Error("the broker closed the connection"));
   }
 
   #break(error: Error): void {
     this.#end();
     this.#options.transport.close();
-    this.#events.onLost(lossOf(error));
+    this.#events.onLost(error);
   }
 
   #refuse(error: EphemeralError): void {

@@ -1,18 +1,9 @@
 /**
- * Why a connection is gone, and whether it may be made again. Knows the close codes; what to do about them is the
- * connection's business.
+ * What the broker says as it closes a connection, and whether it may be made again. Knows the close codes; what to do about
+ * them is the connection's business.
  */
 import { type CloseCode, EphemeralError, type ErrorCode, mayReconnect } from "../protocol/errors.ts";
 import type { ClosingPush } from "../protocol/pushes.ts";
-
-export interface Loss {
-  readonly error: Error;
-  readonly retryAfterMs: number | undefined;
-}
-
-export function lossOf(error: Error): Loss {
-  return { error, retryAfterMs: error instanceof EphemeralError ? error.retryAfterMs : undefined };
-}
 
 /** What the codes that keep us away mean to a caller; `unavailable` where there is no better word. */
 const refusals: Readonly<Record<number, ErrorCode>> = {

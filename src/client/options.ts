@@ -49,7 +49,7 @@ export interface ClientOptions {
 
 export interface ClientSettings {
   /** The broker's, or its URL. */
-  readonly pipe: string;
+  readonly endpoint: string;
   readonly isUrl: boolean;
   readonly token: string | undefined;
   readonly webSocket: WebSocketClass | undefined;
@@ -99,7 +99,7 @@ export function clientSettings(pipe: string | undefined, options: ClientOptions)
   const lingerMs = readMs("lingerMs", options.lingerMs ?? (isUrl ? webLingerMs : 0), { min: 0, max: lingerMsMax });
   const timeoutMs = options.timeoutMs ?? options.timeout ?? environment.timeoutMs ?? defaultTimeoutMs;
   return {
-    pipe: endpoint,
+    endpoint,
     isUrl,
     token,
     webSocket: options.webSocket,

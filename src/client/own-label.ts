@@ -1,6 +1,6 @@
 /**
  * What a client is called when nobody says: the test file or script that its process runs, the runner's number for that
- * process, and its pid. Loaded when a client dials. Whoever never gives a lock back is then found by one look at `ephemeral why`.
+ * process, and its pid. Whoever never gives a lock back is then found by one look at `ephemeral why`.
  */
 
 /** What a process knows of itself. */

@@ -1,23 +1,14 @@
 /**
  * What is held, compared with what callers know of and with what the broker lists after a cut: tells what is to be given back
- * and what is lost, and answers calls whose answer that tells. Loaded when something is held first, or a session is to be
- * gone on with.
+ * and what is lost, and answers calls whose answer that tells.
  */
 import type { Hold } from "../protocol/commands.ts";
 import type { Call, Outgoing } from "./call.ts";
-import type { HeldGrant } from "./held-grant.ts";
+import type { Handles } from "./held-grant.ts";
 import { type Grant, grantOf, Holds, isAbout, isGrant, type LostHold, undoOf } from "./holds.ts";
 
 /** Commands that end a hold, as its absence shows. */
 const ending = /release|ack$/;
-
-/** What knows of grants and of jobs; `Holds` knows of all else. */
-export interface Handles {
-  /** By their ids. */
-  readonly grants: ReadonlyMap<string, HeldGrant>;
-  /** By their fences. */
-  readonly jobs: ReadonlyMap<number, HeldGrant>;
-}
 
 export interface Answer {
   readonly call: Call;
@@ -26,6 +17,7 @@ export interface Answer {
 }
 
 export class Reconciliation {
+  /** What no handle is for. */
   readonly #holds = new Holds();
   readonly #handles: Handles;
 

@@ -25,7 +25,7 @@ export class SharedWork implements Sharing {
   }
 
   async penalize(key: string, forMs: number): Promise<void> {
-    return this.#connection.call({ command: { action: "limit.penalize", key, forMs }, read: () => undefined });
+    return this.#connection.call({ command: { action: "limit.penalize", key, forMs } });
   }
 
   async barrier(key: string, parties: number, { join, waitMs = -1, signal }: BarrierOptions = {}): Promise<number> {
@@ -35,7 +35,7 @@ export class SharedWork implements Sharing {
 
   async onEnd(argv: readonly string[], { cwd = process.cwd(), env, timeoutMs }: OnEndOptions = {}): Promise<void> {
     const command = { action: "onEnd", argv, cwd, env, timeoutMs } as const;
-    return this.#connection.call({ command, read: () => undefined });
+    return this.#connection.call({ command });
   }
 
   queue<Data>(name: string, options: QueueOptions = {}): Queue<Data> {

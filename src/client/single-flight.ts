@@ -80,7 +80,7 @@ async function share(connection: Connection, { key, fence, value, ttlMs }: Shari
   }
   const member = connection.codec.toMember(value);
   const command = { action: "once.resolve", key, fence, value: member, ttl: ttlMs } as const;
-  await connection.call({ command, read: () => undefined });
+  await connection.call({ command });
 }
 
 /** Whether the turn passed to somebody else, or may have: the broker ends it with the connection it was given on. */
@@ -99,7 +99,7 @@ interface Failure {
 async function giveUp(connection: Connection, failure: Failure): Promise<void> {
   const reason = failure.reason.slice(0, reasonCharactersMax);
   const command = { action: "once.reject", ...failure, reason, cacheMs: undefined, pass: undefined } as const;
-  await connection.call({ command, read: () => undefined }).catch(() => {});
+  await connection.call({ command }).catch(() => {});
 }
 
 function reasonOf(error: unknown): string {

@@ -6,6 +6,7 @@ import type { EphemeralError } from "../protocol/errors.ts";
 import type { KeyEvent, Overflow } from "../protocol/pushes.ts";
 import type { Connection } from "./connection.ts";
 import type { PushListener } from "./push-listeners.ts";
+import { type Standing, Standings } from "./standings.ts";
 
 export type WatchEvent =
   | KeyEvent
@@ -38,39 +39,40 @@ export interface Watching {
   watch(prefix: string, listener: (event: WatchEvent) => void, options?: WatchOptions): Promise<Watch>;
 }
 
-interface Listening extends WatchOptions {
+/** One watch. */
+interface Entry extends Standing {
   readonly prefix: string;
   readonly listener: (event: WatchEvent) => void;
-}
-
-/** One watch. `isOpen` while the broker tells the connection that is there about it. */
-interface Entry {
-  readonly listening: Listening;
-  readonly letGo: (() => void) | undefined;
-  isOpen: boolean;
 }
 
 /** @internal */
 export class Watches implements Watching, PushListener {
   readonly #connection: Connection;
-  readonly #entries = new Set<Entry>();
+  readonly #standings: Standings<Entry>;
 
   constructor(connection: Connection) {
     this.#connection = connection;
+    this.#standings = new Standings(connection);
     connection.pushListeners.add(this);
   }
 
-  async watch(prefix: string, listener: (event: WatchEvent) => void, options?: WatchOptions): Promise<Watch> {
-    const listening: Listening = { prefix, listener, ...options };
-    const letGo = listening.unref ? undefined : this.#connection.hold();
-    const entry: Entry = { listening, letGo, isOpen: false };
-    this.#entries.add(entry);
-    try {
-      await this.#open(entry, () => {});
-    } catch (error) {
-      this.#forget(entry);
-      throw error;
-    }
+  async watch(prefix: string, listener: (event: WatchEvent) => void, options: WatchOptions = {}): Promise<Watch> {
+    const { overflow, unref } = options;
+    const entry: Entry = {
+      prefix,
+      listener,
+      unref,
+      opening: { action: "watch", prefix, overflow },
+      opened: (isAgain) => {
+        if (!entry.isOpen) void this.#close(prefix);
+        // Before anything else is told.
+        else if (isAgain) tell(entry, { event: "gap", dropped: undefined });
+      },
+      // Calls fail with nothing else.
+      onLost: (error) => tell(entry, { event: "lost", error: error as EphemeralError }),
+      isOpen: false,
+    };
+    await this.#standings.start(entry);
     return { prefix, stop: () => this.#stop(entry) };
   }
 
@@ -82,73 +84,39 @@ export class Watches implements Watching, PushListener {
 
   /** The connection is gone: what it watched is asked for again, on the next. */
   cut(): void {
-    for (const entry of [...this.#entries]) {
-      // One that is being asked for is asked for again by the connection itself.
-      if (!entry.isOpen) continue;
-      entry.isOpen = false;
-      this.#open(entry, () => tell(entry, { event: "gap", dropped: undefined })).catch((error: EphemeralError) => {
-        // Closed by the caller himself, it says nothing.
-        if (this.#forget(entry) && error.code !== "cancelled") tell(entry, { event: "lost", error });
-      });
-    }
+    this.#standings.cut();
   }
 
-  /** Calls `opened` when the broker has begun to tell, before anything it tells. */
-  #open(entry: Entry, opened: () => void): Promise<void> {
-    const { prefix, overflow } = entry.listening;
-    const read = (): void => {
-      if (!this.#entries.has(entry)) {
-        void this.#close(prefix);
-        return;
-      }
-      entry.isOpen = true;
-      opened();
-    };
-    return this.#connection.call({ command: { action: "watch", prefix, overflow }, read });
-  }
-
-  #stop(entry: Entry): Promise<void> {
-    const { isOpen } = entry;
-    if (!this.#forget(entry) || !isOpen) return Promise.resolve();
-    return this.#close(entry.listening.prefix);
+  async #stop(entry: Entry): Promise<void> {
+    const { isOpen, prefix } = entry;
+    if (this.#standings.end(entry) && isOpen) await this.#close(prefix);
   }
 
   /** Tells the broker, unless somebody else still listens. Where it cannot be told, there is nothing to tell. */
   async #close(prefix: string): Promise<void> {
-    for (const { listening } of this.#entries) if (listening.prefix === prefix) return;
-    await this.#connection.call({ command: { action: "unwatch", prefix }, read: () => undefined }).catch(() => {});
-  }
-
-  #forget(entry: Entry): boolean {
-    if (!this.#entries.delete(entry)) return false;
-    entry.isOpen = false;
-    entry.letGo?.();
-    return true;
+    if (this.#standings.all.some((entry) => entry.prefix === prefix)) return;
+    await this.#connection.call({ command: { action: "unwatch", prefix } }).catch(() => {});
   }
 
   #tellKey({ key, event, version }: KeyEvent): void {
-    for (const entry of [...this.#entries]) {
-      if (key.startsWith(entry.listening.prefix)) tellOpen(entry, { key, event, version });
-    }
+    this.#tellOpen({ key, event, version }, (prefix) => key.startsWith(prefix));
   }
 
   /** What is missing under a prefix may have been meant for every watch that overlaps: the broker tells each event once. */
   #tellGap({ prefix, dropped }: { readonly prefix: string; readonly dropped: number }): void {
-    for (const entry of [...this.#entries]) {
-      const own = entry.listening.prefix;
-      if (own.startsWith(prefix) || prefix.startsWith(own)) tellOpen(entry, { event: "gap", dropped });
-    }
+    this.#tellOpen({ event: "gap", dropped }, (own) => own.startsWith(prefix) || prefix.startsWith(own));
+  }
+
+  #tellOpen(event: WatchEvent, isMeant: (prefix: string) => boolean): void {
+    // Whoever is told may stop others.
+    for (const entry of this.#standings.all) if (entry.isOpen && isMeant(entry.prefix)) tell(entry, event);
   }
 }
 
-function tellOpen(entry: Entry, event: WatchEvent): void {
-  if (entry.isOpen) tell(entry, event);
-}
-
 /** What a listener throws is its own: it ends no connection, and is not lost either. */
-function tell({ listening }: Entry, event: WatchEvent): void {
+function tell({ listener }: Entry, event: WatchEvent): void {
   try {
-    listening.listener(event);
+    listener(event);
   } catch (error) {
     queueMicrotask(() => {
       throw error;

@@ -25,7 +25,7 @@ export class WebDoor implements PushListener {
 
   /** @throws {EphemeralError} `bad_command` where there are no WebSockets */
   dial(): WebSocketTransport {
-    const { pipe: url, clock, codec } = this.#settings;
+    const { endpoint: url, clock, codec } = this.#settings;
     // Node before 22 has none.
     const WebSocket = this.#settings.webSocket ?? (globalThis.WebSocket as WebSocketClass | undefined);
     if (WebSocket === undefined) {

@@ -2,7 +2,7 @@
  * How frames stand in WebSocket messages: of JSON, text with LF between objects. MessagePack has its own in `src/msgpack/`.
  */
 import type { WebFraming } from "../protocol/codec.ts";
-import { messageIn } from "./json-message.ts";
+import { messageIn } from "./json-codec.ts";
 
 /** A message holds no more than so many characters, at most three times as many bytes, unless one object does. */
 const messageCharactersMax = 128 * 1024;

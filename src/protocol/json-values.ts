@@ -94,7 +94,7 @@ export function fromJsonValue(value: unknown): unknown {
 /** Characters handed to `fromCharCode` at once: its arguments travel on the stack. */
 const charactersAtOnce = 8192;
 
-function base64(bytes: Uint8Array): string {
+export function base64(bytes: Uint8Array): string {
   let binary = "";
   for (let start = 0; start < bytes.length; start += charactersAtOnce) {
     binary += String.fromCharCode(...bytes.subarray(start, start + charactersAtOnce));

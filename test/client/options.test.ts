@@ -82,7 +82,7 @@ describe("clientSettings()", () => {
     const { clock, ...settings } = withEnvironment({ EPHEMERAL_PIPE: "/p" }, () => clientSettings(undefined, {}));
     expect(clock.nowMs()).toBeNumber();
     expect(settings).toEqual({
-      pipe: "/p",
+      endpoint: "/p",
       isUrl: false,
       token: undefined,
       webSocket: undefined,
@@ -99,7 +99,7 @@ describe("clientSettings()", () => {
   });
 
   test.each<[Record<string, string>, ClientOptions, object]>([
-    [{ EPHEMERAL_URL: "ws://h/ws" }, {}, { pipe: "ws://h/ws", isUrl: true, token: undefined, lingerMs: 5000 }],
+    [{ EPHEMERAL_URL: "ws://h/ws" }, {}, { endpoint: "ws://h/ws", isUrl: true, token: undefined, lingerMs: 5000 }],
     [{ EPHEMERAL_URL: "ws://h/ws", EPHEMERAL_TOKEN: "t" }, {}, { token: "t", secret: undefined }],
     [
       { EPHEMERAL_URL: "ws://h/ws", EPHEMERAL_TOKEN: "t" },
@@ -108,7 +108,11 @@ describe("clientSettings()", () => {
     ],
     [{ EPHEMERAL_URL: "wss://h/ws", EPHEMERAL_SECRET: "s" }, {}, { isUrl: true, secret: "s" }],
     [{ EPHEMERAL_URL: "wss://h/ws", EPHEMERAL_TOKEN: "t", EPHEMERAL_SECRET: "s" }, {}, { secret: undefined }],
-    [{ EPHEMERAL_URL: "ws://h/ws", EPHEMERAL_PIPE: "/p", EPHEMERAL_TOKEN: "t" }, {}, { pipe: "/p", token: undefined }],
+    [
+      { EPHEMERAL_URL: "ws://h/ws", EPHEMERAL_PIPE: "/p", EPHEMERAL_TOKEN: "t" },
+      {},
+      { endpoint: "/p", token: undefined },
+    ],
   ])("takes the pipe before the URL, and a token for a URL alone: %o %o", (variables, options, wanted) => {
     expect(withEnvironment(variables, () => clientSettings(undefined, options))).toMatchObject(wanted);
   });
@@ -125,7 +129,13 @@ describe("clientSettings()", () => {
     const variables = { EPHEMERAL_PIPE: "/p", EPHEMERAL_SECRET: "a", EPHEMERAL_LABEL: "b", CLIENT_TIMEOUT: "1" };
     const options: ClientOptions = { secret: "c", label: "d", timeout: 2, compression: true };
     const settings = withEnvironment(variables, () => clientSettings("/q", options));
-    expect(settings).toMatchObject({ pipe: "/q", secret: "c", label: "d", timeoutMs: 2, compressionThreshold: 1024 });
+    expect(settings).toMatchObject({
+      endpoint: "/q",
+      secret: "c",
+      label: "d",
+      timeoutMs: 2,
+      compressionThreshold: 1024,
+    });
   });
 
   test("says how to get a broker when no pipe is named", () => {

@@ -149,18 +149,18 @@ describe("for await of Client.queue()", () => {
     const answers = [{ jobs: [taken] }, refusal, { jobs: [next] }, {}];
     const connection = {
       codec: { fromMember: (data: unknown) => data },
-      resumption: { jobs: new Map() },
+      handles: { jobs: new Map() },
       call: async ({
         command,
         read,
       }: {
         command: { action: string; pass?: boolean };
-        read: (reply: unknown) => unknown;
+        read?: (reply: unknown) => unknown;
       }) => {
         said.push(`${command.action}${command.pass ? " pass" : ""}`);
         const answer = answers[said.length - 1];
         if (answer instanceof Error) throw answer;
-        return read(answer);
+        return read?.(answer);
       },
     };
     const parts = { connection, clock: systemClientClock, name: "specs", options: {} };
@@ -177,7 +177,7 @@ describe("for await of Client.queue()", () => {
     const unanswered = Promise.withResolvers<AbortSignal>();
     const connection = {
       codec: { fromMember: (data: unknown) => data },
-      resumption: { jobs: new Map() },
+      handles: { jobs: new Map() },
       call: async ({ read, signal }: { read: (reply: unknown) => unknown; signal: AbortSignal }) => {
         const answer = answers.shift();
         if (answer instanceof Error) throw answer;

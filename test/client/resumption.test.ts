@@ -7,18 +7,15 @@ import { Resumption } from "../../src/client/resumption.ts";
 const lease = { action: "lease", key: "accounts", workerId: "w", ttl: undefined, scope: "session" } as const;
 const once = { action: "once", key: "token" } as const;
 
-/** What is loaded with the first hold is never there in the turn that asks for it, so all that one test says in one turn comes
- *  while it is being loaded. */
 class Answers {
   readonly undone: Outgoing[] = [];
   readonly lost: LostHold[] = [];
   readonly waiting: Call[] = [];
   readonly resumption = new Resumption({
     clock: systemClientClock,
-    lingerMs: undefined,
+    handles: { grants: new Map(), jobs: new Map() },
     onLost: (holds) => this.lost.push(...holds),
     onOver: () => {},
-    onUnclaimed: (undo) => this.undone.push(undo),
   });
 
   call(command: Outgoing): Call {
@@ -32,87 +29,89 @@ class Answers {
   answer(call: Call, reply: object): void {
     call.succeed(reply);
     const others = (): readonly Call[] => this.waiting.filter((other) => !other.isSettled);
-    this.resumption.answered({ call, reply, others });
+    const undo = this.resumption.answered({ call, reply }, others);
+    if (undo !== undefined) this.undone.push(undo);
   }
 
   given(command: Outgoing, reply: object): void {
     this.answer(this.call(command), reply);
   }
 
-  /** Its caller gave up before the answer came. */
-  givenTooLate(command: Outgoing, reply: object): void {
+  /** Its caller gives up before the answer comes. */
+  late(command: Outgoing): Call {
     const call = this.call(command);
     call.fail("enough");
-    this.answer(call, reply);
+    return call;
   }
 }
 
-describe("Resumption, while what is known of holds is being loaded,", () => {
-  test("gives back a lease that came too late", async () => {
+const release = { action: "release", workerId: "w", key: "accounts" } as const;
+const granted = { ok: true, value: 0, fence: 1 };
+
+describe("Resumption.answered()", () => {
+  test("gives back a lease that came too late", () => {
     const answers = new Answers();
-    answers.givenTooLate(lease, { ok: true, value: 0, fence: 1 });
-    await answers.resumption.loading;
-    expect(answers.undone).toEqual([{ action: "release", workerId: "w", key: "accounts" }]);
+    answers.answer(answers.late(lease), granted);
+    expect(answers.undone).toEqual([release]);
   });
 
   // It was released behind the renewal, under a caller who was told that he has it.
-  test("leaves a lease that came too late to a caller who has asked again and got it", async () => {
+  test("leaves a lease that came too late to a caller who asked again and has got it", () => {
     const answers = new Answers();
-    answers.givenTooLate(lease, { ok: true, value: 0, fence: 1 });
-    answers.given(lease, { ok: true, value: 0, fence: 1 });
-    await answers.resumption.loading;
+    const late = answers.late(lease);
+    answers.given(lease, granted);
+    answers.answer(late, granted);
     expect(answers.undone).toEqual([]);
   });
 
-  test("leaves a lease that came too late to a caller who has asked again and waits for it", async () => {
+  test("leaves a lease that came too late to a caller who has asked again and waits for it", () => {
     const answers = new Answers();
-    answers.givenTooLate(lease, { ok: true, value: 0, fence: 1 });
+    const late = answers.late(lease);
     answers.call(lease);
-    await answers.resumption.loading;
+    answers.answer(late, granted);
     expect(answers.undone).toEqual([]);
   });
 
-  test("leaves a lease alone that was released and got anew after one came too late", async () => {
+  test("leaves a lease alone that was released and got anew before one came too late", () => {
     const answers = new Answers();
-    answers.givenTooLate(lease, { ok: true, value: 0, fence: 1 });
-    answers.given({ action: "release", workerId: "w", key: "accounts" }, { ok: true, released: true });
+    const late = answers.late(lease);
+    answers.given(release, { ok: true, released: true });
     answers.given(lease, { ok: true, value: 0, fence: 2 });
-    await answers.resumption.loading;
+    answers.answer(late, granted);
     expect(answers.undone).toEqual([]);
   });
 
-  test("gives back a lease that came too late in the place of one that has run out", async () => {
+  test("gives back a lease that came too late in the place of one that has run out", () => {
     const answers = new Answers();
-    answers.given(lease, { ok: true, value: 0, fence: 1, expiresAtMs: 1 });
-    answers.givenTooLate(lease, { ok: true, value: 0, fence: 2 });
-    await answers.resumption.loading;
-    expect(answers.undone).toEqual([{ action: "release", workerId: "w", key: "accounts" }]);
+    answers.given(lease, { ...granted, expiresAtMs: 1 });
+    answers.answer(answers.late(lease), { ...granted, fence: 2 });
+    expect(answers.undone).toEqual([release]);
   });
 
   // Kept for a caller who had gone by then, nobody had it, and whoever waited for it waited until this process ended.
-  test("gives back a turn that came too late though somebody waited for it then, who has gone, too", async () => {
+  test("gives back a turn that came too late though somebody waited for it, who has gone, too", () => {
     const answers = new Answers();
-    const other = answers.call(once);
-    answers.givenTooLate(once, { ok: true, leader: true, fence: 1 });
+    const [late, other] = [answers.late(once), answers.call(once)];
     other.fail("enough");
-    await answers.resumption.loading;
+    answers.answer(late, { ok: true, leader: true, fence: 1 });
     expect(answers.undone).toMatchObject([{ action: "once.reject", key: "token", fence: 1 }]);
   });
 
-  test("answers with a turn that came too late a caller who waits for it", async () => {
+  test("answers with a turn that came too late a caller who waits for it", () => {
     const answers = new Answers();
-    const other = answers.call(once);
-    answers.givenTooLate(once, { ok: true, leader: true, fence: 1 });
-    await answers.resumption.loading;
+    const [late, other] = [answers.late(once), answers.call(once)];
+    answers.answer(late, { ok: true, leader: true, fence: 1 });
     expect({ undone: answers.undone, outcome: other.outcome }).toEqual({ undone: [], outcome: "answered" });
   });
+});
 
+describe("Resumption.cut()", () => {
   // Told behind the next greeting, the loss of the one before could be taken for that of the lease got since.
-  test("tells what a cut has ended before the next connection is made", async () => {
+  test("tells what has ended before the next connection is made", async () => {
     const answers = new Answers();
-    answers.given(lease, { ok: true, value: 0, fence: 1 });
+    answers.given(lease, granted);
     answers.resumption.cut();
-    await answers.resumption.loading;
+    await undefined;
     expect(answers.lost).toEqual([{ kind: "lease", key: "accounts", workerId: "w", fence: 1 }]);
   });
 });

@@ -101,14 +101,13 @@ async function share(connection: Connection, { key, fence, ttl, ending, bytes }:
   const reject = (reason: string, pass: boolean): Promise<void> =>
     connection.call({
       command: { action: "once.reject", key, fence, reason, cacheMs: undefined, pass },
-      read: () => undefined,
     });
   try {
     if (ending.kind === "killed") await reject(`killed by signal ${ending.signal}`, true);
     else if (ending.status !== 0) await reject(`exit status ${ending.status}`, false);
     else {
       const value = jsonValue(textOf(bytes) ?? bytes);
-      await connection.call({ command: { action: "once.resolve", key, fence, value, ttl }, read: () => undefined });
+      await connection.call({ command: { action: "once.resolve", key, fence, value, ttl } });
     }
   } catch (error) {
     const reason = error instanceof Error ? error.message : `${error}`;

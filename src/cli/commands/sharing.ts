@@ -46,7 +46,7 @@ export const limitPage = definePage({
     await passOrRun(args, {
       ...settings,
       name: key,
-      wait: (connection) => connection.call({ command, read: () => undefined, waitMs }),
+      wait: (connection) => connection.call({ command, waitMs }),
       inWords: (why, nowMs) =>
         `${quoted(key)}, ${limit} in ${formatDuration(windowMs)}; in line: ${waitersInLine(why, nowMs)}`,
     });
@@ -84,8 +84,7 @@ export const barrierPage = definePage({
     await passOrRun(args, {
       ...settings,
       name: key,
-      wait: (connection) =>
-        connection.call({ command: { action: "barrier", key, parties }, read: () => undefined, waitMs }),
+      wait: (connection) => connection.call({ command: { action: "barrier", key, parties }, waitMs }),
       inWords: (why, nowMs) =>
         `${quoted(key)}: ${why.waitersCount} of ${parties} have come: ${waitersInLine(why, nowMs)}`,
     });

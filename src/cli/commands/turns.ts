@@ -128,7 +128,7 @@ async function hold(flags: Flags & { readonly _: readonly string[] }, held: Held
     async perform(grant, run, connection) {
       const variables = variablesOf(grant, exports);
       const { id, fence } = grant;
-      connection.resumption.grants.set(id, {
+      connection.handles.grants.set(id, {
         id,
         fence,
         lose: () =>
@@ -154,6 +154,6 @@ function variablesOf({ fence, items }: GrantReply, exports: boolean): Environmen
 
 /** When we have ended, it is free. Where that cannot be said, it is free by our end all the same. */
 async function release(connection: Connection, grant: string): Promise<void> {
-  if (!connection.resumption.grants.delete(grant)) return;
-  await connection.call({ command: { action: "release", grant }, read: () => undefined }).catch(() => {});
+  if (!connection.handles.grants.delete(grant)) return;
+  await connection.call({ command: { action: "release", grant } }).catch(() => {});
 }
