@@ -30,6 +30,8 @@ export interface CoreOptions {
   /** The address as clients dial it: proofs are made over it. */
   readonly endpoint: string;
   readonly clock: Clock;
+  /** Calls `work` in a turn of its own: that of the event loop unless told. */
+  readonly defer?: (work: () => void) => void;
   /** Has the runtime collect, now. */
   readonly collect: () => void;
   /** Told when the broker is about to end. */
@@ -51,7 +53,7 @@ export interface BrokerCore {
 const epochBytes = 8;
 
 export function assembleBroker(options: CoreOptions): BrokerCore {
-  const { config, endpoint, clock, collect, draining, endOfRun } = options;
+  const { config, endpoint, clock, defer = setImmediate, collect, draining, endOfRun } = options;
   const { limits, secret, log } = config;
   const about = { version: brokerVersion, epoch: randomHex(epochBytes), startedAtMs: clock.nowMs() };
   const engine = new MemoryEngine({ clock, limits, epoch: about.epoch });
@@ -88,7 +90,7 @@ export function assembleBroker(options: CoreOptions): BrokerCore {
     isDraining: () => lifetime.state !== "running",
   });
   const countChanged = (open: number): void => lifetime.connectionsOpen(open);
-  const turns = new Turns({ elapsedMs, defer: setImmediate });
+  const turns = new Turns({ elapsedMs, defer });
   const collector = new Collector({ clock, collect });
   const connections = new Connections({
     ...shared,

@@ -1,6 +1,6 @@
 /**
- * Bytes between a client and a broker of the same process: what one end sends, the other gets in a later turn, in order. Takes
- * everything at once, as memory does; knows no frames.
+ * Bytes between a client and a broker of the same process: what one end sends, the other gets once that has returned, in
+ * order. Takes everything at once, as memory does; knows no frames.
  */
 import type { Connection } from "../broker/connection.ts";
 import type { Connections } from "../broker/connections.ts";
@@ -8,9 +8,15 @@ import type { Socket } from "../broker/socket.ts";
 import { pipeReader } from "../client/line-reader.ts";
 import type { Transport, TransportHandlers } from "../client/transport.ts";
 import type { ClientCodec, MessageReader } from "../protocol/codec.ts";
+import type { Errands } from "./errands.ts";
 
 /** Timers take at most so many milliseconds; this one only keeps the process alive. */
 const holdMs = 2 ** 31 - 1;
+
+export interface LocalParts {
+  readonly connections: Connections;
+  readonly errands: Errands;
+}
 
 export interface LocalTransportOptions {
   readonly endpoint: string;
@@ -22,6 +28,7 @@ export class LocalTransport implements Transport {
   readonly endpoint: string;
   readonly unsentBytes = 0;
   readonly #connections: Connections;
+  readonly #errands: Errands;
   readonly #reader: MessageReader;
   readonly #encoder = new TextEncoder();
   #connection: Connection | undefined;
@@ -30,16 +37,17 @@ export class LocalTransport implements Transport {
   #held: Uint8Array[] | undefined;
   #hold: ReturnType<typeof setInterval> | undefined;
 
-  constructor(connections: Connections, options: LocalTransportOptions) {
+  constructor({ connections, errands }: LocalParts, options: LocalTransportOptions) {
     this.endpoint = options.endpoint;
     this.#connections = connections;
+    this.#errands = errands;
     this.#reader = pipeReader(options);
     this.ref();
   }
 
   open(handlers: TransportHandlers): void {
     this.#handlers = handlers;
-    setImmediate(() => {
+    this.#errands.run(() => {
       if (this.#handlers === undefined) return;
       this.#connection = this.#connections.open(this.#socket(), { door: "pipe", pid: process.pid });
       if (this.#connection === undefined) this.#closed();
@@ -50,13 +58,13 @@ export class LocalTransport implements Transport {
   send(data: string | Uint8Array): void {
     // A copy: the bytes are the caller's again when this returns.
     const bytes = typeof data === "string" ? this.#encoder.encode(data) : Uint8Array.from(data);
-    setImmediate(() => this.#receive(bytes));
+    this.#errands.run(() => this.#receive(bytes));
   }
 
   close(): void {
     this.unref();
     this.#handlers = undefined;
-    setImmediate(() => this.#connection?.disconnected());
+    this.#errands.run(() => this.#connection?.disconnected());
   }
 
   ref(): void {

@@ -6,6 +6,7 @@ import { type BrokerConfig, type BrokerOptions, brokerConfig } from "../broker/c
 import type { BrokerCore } from "../broker/core.ts";
 import { Client, type ClientOptions } from "../client/client.ts";
 import { systemClock } from "../engine/clock.ts";
+import { Errands } from "./errands.ts";
 import { LocalTransport } from "./local-transport.ts";
 
 export { Client, EphemeralError } from "../client/client.ts";
@@ -22,6 +23,7 @@ const endpoint = "local";
 /** A broker for the clients that it makes. */
 export class LocalBroker {
   readonly #config: BrokerConfig;
+  readonly #errands = new Errands();
   #assembled: Promise<BrokerCore> | undefined;
 
   /** @throws {EphemeralError} `bad_command` for an option that cannot be */
@@ -30,7 +32,10 @@ export class LocalBroker {
   }
 
   client(options: LocalClientOptions = {}): Client {
-    const dial = async () => new LocalTransport((await this.#core()).connections, { endpoint, codec: options.codec });
+    const dial = async () => {
+      const { connections } = await this.#core();
+      return new LocalTransport({ connections, errands: this.#errands }, { endpoint, codec: options.codec });
+    };
     return new Client(endpoint, { ...options, dial });
   }
 
@@ -46,6 +51,7 @@ export class LocalBroker {
         config: this.#config,
         endpoint,
         clock: systemClock,
+        defer: (work) => this.#errands.run(work),
         collect: () => {},
         draining: () => {},
       }),
