@@ -2,8 +2,6 @@
  * What several bundles of the package want, and it has once: files of their own, which bundles import from where they are.
  * Knows how a bundle finds them, and how one is made that names what it exports.
  */
-import { mkdtempSync, rmSync } from "node:fs";
-import { tmpdir } from "node:os";
 import { basename, dirname, join } from "node:path";
 
 export interface Part {
@@ -50,28 +48,24 @@ export async function bundleOf(
   settings: Pick<Bun.BuildConfig, "minify" | "plugins" | "define" | "banner"> & { readonly outfile: string },
 ): Promise<Bun.BuildOutput> {
   const { outfile, ...rest } = settings;
-  const scratch = mkdtempSync(join(tmpdir(), "ephemeral-pack-"));
-  try {
-    const entry = join(scratch, "bundle.ts");
-    const lines = Object.entries(names).map(([name, path]) => {
-      // A package's CommonJS file is what it exports.
-      const exported = path.endsWith(".js") ? `default as ${name}` : name;
-      return `export { ${exported} } from ${JSON.stringify(resolved(path))};\n`;
-    });
-    await Bun.write(entry, lines.join(""));
-    return await Bun.build({
-      entrypoints: [entry],
-      outdir: dirname(outfile),
-      naming: basename(outfile),
-      target: "node",
-      format: "cjs",
-      metafile: true,
-      footer: `0 && (module.exports = { ${Object.keys(names).join(", ")} });`,
-      ...rest,
-    });
-  } finally {
-    rmSync(scratch, { recursive: true });
-  }
+  // No file, and none of a scratch folder: bundles say in comments where their modules were, and are to be the same each time.
+  const entry = join(import.meta.dir, "bundle.ts");
+  const lines = Object.entries(names).map(([name, path]) => {
+    // A package's CommonJS file is what it exports.
+    const exported = path.endsWith(".js") ? `default as ${name}` : name;
+    return `export { ${exported} } from ${JSON.stringify(resolved(path))};\n`;
+  });
+  return await Bun.build({
+    entrypoints: [entry],
+    files: { [entry]: lines.join("") },
+    outdir: dirname(outfile),
+    naming: basename(outfile),
+    target: "node",
+    format: "cjs",
+    metafile: true,
+    footer: `0 && (module.exports = { ${Object.keys(names).join(", ")} });`,
+    ...rest,
+  });
 }
 
 function resolved(specifier: string): string {

@@ -6,6 +6,7 @@ import { afterAll, beforeAll, describe, expect, setDefaultTimeout, test } from "
 import { mkdirSync, statSync, symlinkSync } from "node:fs";
 import { dirname, join } from "node:path";
 import { gzipSync } from "node:zlib";
+import { pack } from "../../src/release/pack.ts";
 import { testBroker } from "../support/broker.ts";
 import { type PackedPackage, packedPackage, root, run } from "../support/package.ts";
 import { isThorough } from "../support/thorough.ts";
@@ -29,6 +30,15 @@ afterAll(() => packed[Symbol.dispose]());
 const manifest = () => Bun.file(join(packed.unpacked, "package.json")).json();
 
 describe("The tarball", () => {
+  // A bundle named the scratch folder that it was made in.
+  test("is the same to the byte whenever it is packed, and whatever was packed there before", async () => {
+    const folder = join(packed.directory, "packed again");
+    mkdirSync(join(folder, "package/dist"), { recursive: true });
+    await Bun.write(join(folder, "package/dist/stale.js"), "");
+    const again = await pack(folder);
+    expect(Bun.hash(await Bun.file(again).bytes())).toBe(Bun.hash(await Bun.file(packed.tarball).bytes()));
+  });
+
   test("is at most 300 KB", () => {
     expect(statSync(packed.tarball).size).toBeLessThanOrEqual(tarballBytesMax);
   });
