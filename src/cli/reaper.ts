@@ -12,6 +12,9 @@ import { reaperScript } from "./reaper-script.ts";
 import { reasonOf, say } from "./say.ts";
 
 const stderr = 2;
+/** A reaper that is told to run hooks begins at once. One that does not is waited for, and its user should know. */
+const beginMsMax = 3000;
+const notBegun = "Waiting for the shell that runs the commands for the end of the run: it is stopped or hangs";
 
 export interface ReaperOptions {
   /** Our broker's run directory, whose socket, lock and then itself are removed, and nothing else but the port file; and the descriptor that
@@ -87,11 +90,14 @@ export class Reaper {
   /** Has it run the hooks it keeps, the last one first. Resolves when it has, or was killed. */
   async runHooks(): Promise<HookProgress> {
     void this.#pipe.tell("end");
+    const late = setTimeout(() => say(notBegun), beginMsMax);
     let begun = 0;
     for await (const answer of linesOf(this.#answers)) {
+      clearTimeout(late);
       if (answer === "done") return { begun, isDone: true };
       begun += 1;
     }
+    clearTimeout(late);
     return { begun, isDone: false };
   }
 

@@ -125,6 +125,23 @@ describe("what is run at the end", () => {
     expect(notes(trial)).toEqual(["last"]);
   });
 
+  test.if(isThorough)("is waited for where the shell that runs it is stopped, and that is told", async () => {
+    await using trial = start(["sh", "-c", "echo ready; read line"], {
+      flags: ["--on-end", noted("it")],
+      stdin: "pipe",
+    });
+    await trial.said("ready");
+    const [reaper = 0] = trial.reapers();
+    process.kill(reaper, "SIGSTOP");
+    trial.type("\n");
+    await trial.complained(
+      "Waiting for the shell that runs the commands for the end of the run: it is stopped or hangs",
+    );
+    process.kill(reaper, "SIGCONT");
+    expect(await trial.ending()).toEqual(exited(0));
+    expect(notes(trial)).toEqual(["it"]);
+  });
+
   test("may say as much as it likes", async () => {
     await using trial = start(["true"], { flags: ["--on-end", "head -c 3000000 /dev/zero | tr '\\0' x"] });
     expect(await trial.ending()).toEqual(exited(0));
