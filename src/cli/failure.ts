@@ -63,7 +63,8 @@ const hintOfCode: Partial<Record<ErrorCode, string>> = {
   not_a_number: "Store a number with: ephemeral set KEY 1 --json-value",
   timeout: "Wait longer with --wait or --timeout; ephemeral ps shows who holds what",
   pool_exhausted: "Wait for one with --wait 30s; ephemeral ps shows who holds them",
-  size_mismatch: "Give everybody who uses the name the same size",
+  size_mismatch:
+    "Ask for what it has, as ephemeral pool show NAME tells it; who makes it by using it gives the same size",
   deadlock: "Take both at once, or everywhere in the same order; EPHEMERAL_OWNER says who counts as one",
   rate_limited: "Wait for your turn with --wait 30s, or as long as it takes without --wait",
   barrier_broken: "Let all come once more; ephemeral ps shows who is there",

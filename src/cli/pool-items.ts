@@ -16,7 +16,7 @@ export interface GivenItems {
   readonly tags: readonly string[];
 }
 
-const form = "an item is a word, JSON, or { value, tags } in JSON";
+const form = 'an item is a word; with --json-value, or in a file, JSON or {"value":…,"tags":[…]}';
 
 /** All that was given, operands first. Values stand as they are written to the broker.
  *  @throws {HintedError} `bad_command` for what is no item, or when there is none */

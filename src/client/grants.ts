@@ -111,6 +111,9 @@ async function using<Options, Value, Result>(
   rest: Rest<Options, Value, Result>,
 ): Promise<Result> {
   const [options, work] = rest.length === 1 ? [undefined, rest[0]] : rest;
+  // Without types to tell: what is forgotten would be missed when it is held, after a wait that may have no end.
+  if (typeof work !== "function")
+    throw new EphemeralError("bad_command", `Cannot acquire: wanted a function, got ${typeof work}`);
   const grant = await acquire(options);
   try {
     return await work(grant);

@@ -84,7 +84,9 @@ export class EphemeralError extends Error {
 
 /** A `bad_command` that names the field, what it should be and what kind of thing came, never its content. */
 export function badField(field: string, wanted: string, actual: unknown): EphemeralError {
-  return new EphemeralError("bad_command", `Cannot read field "${field}": wanted ${wanted}, got ${kindOf(actual)}`, {
+  const isOutOfRange = wanted.includes("integer") && Number.isInteger(actual);
+  const got = `${kindOf(actual)}${isOutOfRange ? " out of range" : ""}`;
+  return new EphemeralError("bad_command", `Cannot read field "${field}": wanted ${wanted}, got ${got}`, {
     details: { field },
   });
 }
@@ -96,8 +98,7 @@ export function kindOf(value: unknown): string {
   if (typeof value === "string") return `a string of ${value.length} characters`;
   if (Array.isArray(value)) return `an array of ${value.length}`;
   if (value instanceof Uint8Array) return `${value.byteLength} bytes`;
-  if (typeof value === "number")
-    return Number.isInteger(value) ? "an integer out of range" : "a number that is no integer";
+  if (typeof value === "number") return Number.isInteger(value) ? "an integer" : "a number that is no integer";
   return typeof value === "object" ? "an object" : `a ${typeof value}`;
 }
 

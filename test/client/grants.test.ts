@@ -85,6 +85,20 @@ describe("Client.withItem()", () => {
 });
 
 describe("Client.withLock() and withSeat()", () => {
+  test("refuse at once what has no function to run, and do not wait for what is held", async () => {
+    await using broker = await testBroker();
+    using client = new Client(broker.pipe);
+    const held = await client.semaphore("browsers", 1);
+    // As it is called where no types say that something is missing.
+    const withSeat: (...given: readonly unknown[]) => Promise<unknown> = client.withSeat.bind(client) as never;
+    const message = "Cannot acquire: wanted a function, got";
+    expect(await failureOf(withSeat("browsers", 1, { waitMs: 60_000 }))).toMatchObject({
+      message: `${message} object`,
+    });
+    expect(await failureOf(withSeat("browsers", () => "no seats"))).toMatchObject({ message: `${message} undefined` });
+    await held.release();
+  });
+
   test("one at a time, in the order they came; those who share, together", async () => {
     await using broker = await testBroker();
     using client = new Client(broker.pipe);

@@ -71,7 +71,7 @@ describe("badField()", () => {
     [Uint8Array.of(1, 2), "2 bytes"],
     [1.5, "a number that is no integer"],
     [Number.NaN, "a number that is no integer"],
-    [271828, "an integer out of range"],
+    [271828, "an integer"],
     [true, "a boolean"],
   ])("says of %p only its kind: %s", (actual, kind) => {
     const error = badField("key", "text", actual);
@@ -80,6 +80,10 @@ describe("badField()", () => {
     expect(error.details).toEqual({ field: "key" });
     expect(kindOf(actual)).toBe(kind);
   });
+});
+
+test("badField() says of an integer that it is out of range only where one was wanted", () => {
+  expect(badField("size", "an integer from 1 to 9", 10).message).toEndWith("got an integer out of range");
 });
 
 describe("mayReconnect()", () => {

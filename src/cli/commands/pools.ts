@@ -40,11 +40,15 @@ export const poolPage = definePage({
   summary: "Define a pool's items, show who has them, take broken ones out",
   notes: [
     "define makes the pool of these items, or changes the one there is: items that stay keep their holders, and the same definition again changes nothing. add brings back an item that was quarantined, when it has the same value. remove without items removes the pool. What is held is removed or quarantined when it is released.",
-    'An item is a word; in JSON any value, or {"value":…,"tags":[…]}.',
+    'An item is a word; with --json-value, or in a file, any JSON value or {"value":…,"tags":[…]}.',
     "define, add, remove and quarantine print nothing. With --json: size; of show what ephemeral why tells.",
   ],
   examples: [
     { line: "ephemeral pool define accounts ada bob --tag eu", does: "two accounts, to be had with take" },
+    {
+      line: `ephemeral pool define accounts --json-value '{"value":"ada","tags":["admin"]}' '"bob"'`,
+      does: "one of them with a tag of its own",
+    },
     { line: "ephemeral pool define accounts --file accounts.json", does: "values and tags from a file" },
     { line: "ephemeral pool show accounts", does: "who has which" },
     {
