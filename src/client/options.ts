@@ -85,6 +85,7 @@ export function clientSettings(pipe: string | undefined, options: ClientOptions)
       "no pipe was given, and neither EPHEMERAL_PIPE nor EPHEMERAL_URL is set. Run under a broker: ephemeral start -- <command>";
     throw refusal(text, "unavailable");
   }
+  if (/^https?:/.test(endpoint)) throw refusal("wanted a pipe or a URL of ws: or wss:, got http:");
   const isUrl = /^wss?:/.test(endpoint);
   const token = isUrl ? (options.token ?? environment.token) : undefined;
   // The environment's is that of the broker the environment names.

@@ -125,6 +125,11 @@ describe("clientSettings()", () => {
     ]);
   });
 
+  test.each(["http://127.0.0.1:4000/ws", "https://example.org/ws"])("takes %s for no path", (url) => {
+    const text = "Cannot make a client: wanted a pipe or a URL of ws: or wss:, got http:";
+    expect(() => clientSettings(url, {})).toThrow(text);
+  });
+
   test("prefers what it is told to the environment", () => {
     const variables = { EPHEMERAL_PIPE: "/p", EPHEMERAL_SECRET: "a", EPHEMERAL_LABEL: "b", CLIENT_TIMEOUT: "1" };
     const options: ClientOptions = { secret: "c", label: "d", timeout: 2, compression: true };
