@@ -74,9 +74,10 @@ function pageHelp(page: Page, paint: Paint): string {
   const operands = operandsOf(page.args).map(([name, { description }]) => [`  ${name.toUpperCase()}`, description]);
   const sections: [string, string][] = [
     ["Usage", `  ${usageOf(page)}\n`],
+    // Before the flags, of which start has more than a screen.
+    ["Examples", page.examples.map(({ line, does }) => `  ${line}\n      ${paint.dim(does)}\n`).join("")],
     ["Operands", table(operands, { paint })],
     ["Flags", table(flags, { paint })],
-    ["Examples", page.examples.map(({ line, does }) => `  ${line}\n      ${paint.dim(does)}\n`).join("")],
     ["Environment", table(environmentRows(page), { paint })],
     ["Exit status", table(statusRows(page), { paint })],
   ];

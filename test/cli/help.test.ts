@@ -114,6 +114,12 @@ With --json: value, version and ttlMs.
 Usage
   ephemeral get [flags] KEY
 
+Examples
+  ephemeral get server-url --wait 30s
+      wait until a server has said where it listens
+  ephemeral get settings --json | jq .value.region
+      take one member of a JSON value
+
 Operands
   KEY  1 to 512 bytes
 
@@ -126,12 +132,6 @@ Flags
   --secret-file PATH  A file of yours alone with the secret (default: EPHEMERAL_SECRET_FILE)
   --timeout DURATION  How long the broker may take to answer (default: 5s)
   --json              Print one JSON document, failures too (on stderr)
-
-Examples
-  ephemeral get server-url --wait 30s
-      wait until a server has said where it listens
-  ephemeral get settings --json | jq .value.region
-      take one member of a JSON value
 
 Environment
   EPHEMERAL_PIPE         The broker's socket
