@@ -3,7 +3,7 @@
  * The building blocks of every parser. Knows no command.
  */
 import type { WaitMs } from "./commands.ts";
-import { badField, EphemeralError } from "./errors.ts";
+import { badField, EphemeralError, kindOf } from "./errors.ts";
 import type { Limits } from "./limits.ts";
 import type { Overflow } from "./pushes.ts";
 
@@ -101,9 +101,9 @@ export function readTtl(fields: Fields, limits: Limits): number | undefined {
   const { ttl } = fields;
   if (isAbsent(ttl)) return undefined;
   if (typeof ttl === "number" && Number.isSafeInteger(ttl) && ttl >= 0 && ttl <= limits.ttlMsMax) return ttl;
-  throw new EphemeralError("invalid_ttl", `Cannot use ttl: wanted whole milliseconds up to ${limits.ttlMsMax}`, {
-    details: { field: "ttl" },
-  });
+  const actual = typeof ttl === "number" ? ttl : kindOf(ttl);
+  const text = `Cannot use ttl: wanted whole milliseconds from 0 to ${limits.ttlMsMax}, got ${actual}`;
+  throw new EphemeralError("invalid_ttl", text, { details: { field: "ttl" } });
 }
 
 /** 0 when absent: answer now. */

@@ -580,6 +580,14 @@ describe("parseCommand()", () => {
     },
   );
 
+  test.each([
+    [-5, "-5"],
+    [secretText, `a string of ${secretText.length} characters`],
+  ])("says of a ttl of %p what it is", (ttl, actual) => {
+    const { message } = refusal(() => requestOf("set", { key: "k", value: 1, ttl }));
+    expect(message).toBe(`Cannot use ttl: wanted whole milliseconds from 0 to ${monthMs}, got ${actual}`);
+  });
+
   test.each([0, 1, 2 ** 31, 2 ** 53 - 1])("takes %d for an id", (id) => {
     expect(parse({ id, action: "ping" }).id).toBe(id);
     expect(readCommandId({ id })).toBe(id);
