@@ -85,7 +85,7 @@ describe("README", () => {
   });
 
   test("the variables it names are read", async () => {
-    const { bounds } = await import("../src/cli/bounds.ts");
+    const { bounds } = await import("../src/cli/settings/bounds.ts");
     const known = new Set(bounds.flatMap(({ environment }) => environment));
     const sources = [...new Bun.Glob("src/**/*.ts").scanSync(root)];
     const text = (await Promise.all(sources.map((path) => Bun.file(join(root, path)).text()))).join("\n");

@@ -130,7 +130,7 @@ const cases: Record<RuleName, Case> = {
     passed: ["process.memoryUsage();", "// process.exit(1)", "child.exit(1);"],
   },
   environmentHasThreeReaders: {
-    path: "src/cli/start.ts",
+    path: "src/cli/wrapper/start.ts",
     refused: ["const a = process.env.HOME;", "const a = { ...Bun.env };", "import.meta.env.A;"],
     passed: ["const a = settings.environment;", '"process.env"'],
   },

@@ -3,16 +3,16 @@
  * Knows nothing of argv, of the environment or of the command that runs beside it.
  */
 import { type Clock, systemClock } from "../engine/clock.ts";
-import { BrokerLog } from "./broker-log.ts";
 import type { EndReason } from "./broker-state.ts";
 import type { BrokerConfig } from "./config.ts";
 import { assembleBroker } from "./core.ts";
 import type { EndOfRun } from "./end-of-run.ts";
-import { listenOnPipe } from "./pipe-listener.ts";
+import { BrokerLog } from "./log/broker-log.ts";
+import { listenOnPipe } from "./pipe/pipe-listener.ts";
+import { claimRunDirectory, sweepRunDirectories } from "./pipe/run-directory.ts";
 import { randomHex } from "./random-hex.ts";
-import { claimRunDirectory, sweepRunDirectories } from "./run-directory.ts";
+import type { WebConfig } from "./web/web-config.ts";
 import type { WebDoor, WebDoorOptions } from "./web/web-listener.ts";
-import type { WebConfig } from "./web-config.ts";
 
 export interface RunningBroker {
   /** Path of the unix socket, ready to be dialled. */

@@ -5,7 +5,7 @@
  */
 import type { Clock } from "../engine/clock.ts";
 import { MiB } from "../protocol/sizes.ts";
-import type { Tally } from "./tally.ts";
+import type { Tally } from "./connections/tally.ts";
 
 /** What makes a collection worth its while: bytes received and sent, and connections, of those that have gone. */
 const bytesMin = 4 * MiB;

@@ -1,12 +1,12 @@
 /**
  * Everything a broker is told when it starts, with the defaults, checked once and frozen. Knows neither argv nor the
- * environment: `src/cli/settings.ts` turns those into this.
+ * environment: `src/cli/settings/settings.ts` turns those into this.
  */
 import { EphemeralError } from "../protocol/errors.ts";
 import { assertLimits, defaultLimits, type Limits } from "../protocol/limits.ts";
 import { brokerNameForm, isBrokerName } from "./broker-name.ts";
-import type { Log } from "./log.ts";
-import { type WebConfig, type WebOptions, webConfig } from "./web-config.ts";
+import type { Log } from "./log/log.ts";
+import { type WebConfig, type WebOptions, webConfig } from "./web/web-config.ts";
 
 export interface BrokerConfig {
   /** Folder that holds the run directories of this user; made private when missing. */

@@ -5,10 +5,10 @@
 import type { Awaitable } from "../engine/engine.ts";
 import type { Command, CommandName, ErrorReply, Reply, Request } from "../protocol/commands.ts";
 import { EphemeralError, type ErrorCode } from "../protocol/errors.ts";
-import { CommandLog } from "./command-log.ts";
 import type { Invocation } from "./invocation.ts";
-import { type Log, reportInternal } from "./log.ts";
-import type { Session } from "./session.ts";
+import { CommandLog } from "./log/command-log.ts";
+import { type Log, reportInternal } from "./log/log.ts";
+import type { Session } from "./sessions/session.ts";
 
 /** One command's row in the table. */
 export interface Row<Name extends CommandName> {

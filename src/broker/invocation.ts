@@ -4,8 +4,8 @@
 import type { WaitHandle, Waiting } from "../engine/engine.ts";
 import type { Codec } from "../protocol/codec.ts";
 import type { EphemeralError } from "../protocol/errors.ts";
-import type { Connection } from "./connection.ts";
-import type { Session } from "./session.ts";
+import type { Connection } from "./connections/connection.ts";
+import type { Session } from "./sessions/session.ts";
 
 export class Invocation implements WaitHandle {
   readonly connection: Connection;

@@ -6,7 +6,7 @@
 import type { CancelAlarm, Clock } from "../engine/clock.ts";
 import { deferred } from "../engine/deferred.ts";
 import { type BrokerEvent, type BrokerState, type EndReason, nextBrokerState } from "./broker-state.ts";
-import type { Session } from "./session.ts";
+import type { Session } from "./sessions/session.ts";
 
 export interface LifetimeOptions {
   readonly clock: Clock;

@@ -6,8 +6,8 @@
 import type { EngineStats } from "../engine/engine.ts";
 import type { Capacity } from "../protocol/commands.ts";
 import type { CompressionCounts } from "./compression-counts.ts";
+import type { Tally } from "./connections/tally.ts";
 import type { CommandCount } from "./dispatcher.ts";
-import type { Tally } from "./tally.ts";
 
 export interface MetricsReading {
   readonly counts: ReadonlyMap<string, Readonly<CommandCount>>;

@@ -7,8 +7,8 @@ import type { Codec } from "../protocol/codec.ts";
 import { EphemeralError } from "../protocol/errors.ts";
 import type { Limits } from "../protocol/limits.ts";
 import type { KeyEvent, KeyPush, Overflow } from "../protocol/pushes.ts";
-import type { Connection } from "./connection.ts";
-import type { PushFrame, PushStream } from "./push-stream.ts";
+import type { Connection } from "./connections/connection.ts";
+import type { PushFrame, PushStream } from "./connections/push-stream.ts";
 
 type Watcher = Pick<Connection, "codec" | "openStream" | "push">;
 

@@ -3,7 +3,7 @@
  * the runtime tells only who writes.
  */
 import { ptr } from "bun:ffi";
-import { openLibc } from "../broker/libc.ts";
+import { openLibc } from "../broker/pipe/libc.ts";
 
 const stdout = 1;
 const pollError = 8;

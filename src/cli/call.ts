@@ -3,16 +3,16 @@
  * Knows neither what is asked nor how the answer looks.
  */
 
-import { BunPipeTransport } from "../client/bun-pipe-transport.ts";
-import type { Outgoing } from "../client/call.ts";
 import { systemClientClock } from "../client/client-clock.ts";
-import { Connection } from "../client/connection.ts";
+import type { Outgoing } from "../client/connection/call.ts";
+import { Connection } from "../client/connection/connection.ts";
+import { BunPipeTransport } from "../client/transports/bun-pipe-transport.ts";
 import type { CommandName, Reply, WaitMs } from "../protocol/commands.ts";
 import type { HelloReply } from "../protocol/greeting.ts";
 import type { Definitions } from "./definitions.ts";
 import { HintedError, howToStart } from "./failure.ts";
 import { type Paint, paintFor, print, printJson } from "./output.ts";
-import { type ClientSettings, clientSettings, type Flags, processEnvironment } from "./settings.ts";
+import { type ClientSettings, clientSettings, type Flags, processEnvironment } from "./settings/settings.ts";
 
 /** The flags of every client command. */
 export const clientFlags = {

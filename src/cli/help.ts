@@ -8,7 +8,7 @@ import { exitStatuses, usageError } from "./failure.ts";
 import { type Paint, paintFor, table } from "./output.ts";
 import { groups, type Page } from "./page.ts";
 import { commandNames, loadPage } from "./pages.ts";
-import { processEnvironment } from "./settings.ts";
+import { processEnvironment } from "./settings/settings.ts";
 
 /** The help of `command`, or of the whole program, for stdout.
  *  @throws {HintedError} `bad_command` for a name that is no command */

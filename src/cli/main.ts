@@ -4,7 +4,7 @@
  * runs, so that a thin one starts fast.
  */
 import { exitStatuses, exitStatusOf } from "./failure.ts";
-import { processEnvironment } from "./settings.ts";
+import { processEnvironment } from "./settings/settings.ts";
 
 const argv = process.argv.slice(2);
 /** Commands around somebody else's, whose words these may be. */

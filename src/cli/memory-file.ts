@@ -7,7 +7,7 @@ import { ptr } from "bun:ffi";
 import { closeSync, fstatSync, mkdtempSync, openSync, readSync, rmSync, writeSync } from "node:fs";
 import { tmpdir } from "node:os";
 import { join } from "node:path";
-import { openLibc } from "../broker/libc.ts";
+import { openLibc } from "../broker/pipe/libc.ts";
 import { EphemeralError } from "../protocol/errors.ts";
 
 const closeOnExec = 1;

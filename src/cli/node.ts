@@ -4,10 +4,10 @@
  * program itself.
  */
 import { readLauncherEnvironment } from "../client/environment.ts";
-import { findRuntime, machineSources } from "../client/runtime.ts";
+import { findRuntime, machineSources } from "../client/launcher/runtime.ts";
 import { EphemeralError } from "../protocol/errors.ts";
 import { exitStatuses } from "./failure.ts";
-import { become } from "./node-process.ts";
+import { become } from "./wrapper/node-process.ts";
 
 try {
   const environment = readLauncherEnvironment();

@@ -5,7 +5,7 @@
 import { EphemeralError } from "../protocol/errors.ts";
 import { jsonText } from "../protocol/json-values.ts";
 import { codeOf, hintOf } from "./failure.ts";
-import { type Environment, wantsColours } from "./settings.ts";
+import { type Environment, wantsColours } from "./settings/settings.ts";
 
 /** Wraps a text in the escape codes of one look, or leaves it alone. */
 export interface Paint {

@@ -2,12 +2,12 @@
  * The library of the package: the client, and `Broker`, which launches a broker in a process of its own, from Node or Bun.
  * Knows when one starts and stops; what it runs on, what it is told and how it is launched, its neighbours know.
  */
-import { type LaunchedBroker, launchBroker } from "./broker-launch.ts";
-import { type BrokerOptions, type LaunchSettings, launchSettings } from "./broker-options.ts";
-import { exportPipe, readLauncherEnvironment, withdrawPipe } from "./environment.ts";
-import { findRuntime, machineSources } from "./runtime.ts";
 
-export type { BrokerOptions } from "./broker-options.ts";
+import { exportPipe, readLauncherEnvironment, withdrawPipe } from "./environment.ts";
+import { type LaunchedBroker, launchBroker } from "./launcher/broker-launch.ts";
+import { type BrokerOptions, type LaunchSettings, launchSettings } from "./launcher/broker-options.ts";
+import { findRuntime, machineSources } from "./launcher/runtime.ts";
+
 export type {
   AcquireOptions,
   ClientOptions,
@@ -33,6 +33,7 @@ export type {
   SetOptions,
   WaitOptions,
 } from "./command-options.ts";
+export type { BrokerOptions } from "./launcher/broker-options.ts";
 
 /** Variables that would make the runtime something else than our program. */
 const foreignToBroker = new Set(["BUN_OPTIONS", "BUN_BE_BUN", "BUN_INSPECT", "BUN_INSPECT_NOTIFY"]);

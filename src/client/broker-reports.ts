@@ -2,7 +2,7 @@
  * Asking the broker for what there is: keys, sessions, numbers. Loaded with the first of these.
  */
 import type { Health, ListedItem, Reply, SessionInfo, Stats } from "../protocol/commands.ts";
-import type { Connection } from "./connection.ts";
+import type { Connection } from "./connection/connection.ts";
 
 /** Keys asked for at once by `list`. */
 const keysPerPage = 1000;

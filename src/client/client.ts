@@ -5,14 +5,14 @@
  */
 import type { CommandName, Reply } from "../protocol/commands.ts";
 import { jsonText } from "../protocol/json-values.ts";
-import type { Outgoing } from "./call.ts";
 import type { GetOptions, IncrOptions, LeaseOptions, SetOptions } from "./command-options.ts";
-import { Connection } from "./connection.ts";
-import { dialling } from "./dialling.ts";
+import type { Outgoing } from "./connection/call.ts";
+import { Connection } from "./connection/connection.ts";
 import { asyncDisposeSymbol, disposeSymbol } from "./disposal.ts";
 import { inflated } from "./inflating.ts";
 import { Later } from "./later.ts";
 import { type ClientOptions, type ClientSettings, clientSettings } from "./options.ts";
+import { dialling } from "./transports/dialling.ts";
 
 export type { ChannelInfo, Member, Position } from "../protocol/channels.ts";
 export type { ClientCodec } from "../protocol/codec.ts";
@@ -28,7 +28,7 @@ export type {
   PublishOptions,
   SubscribeOptions,
   Subscription,
-} from "./channel-options.ts";
+} from "./channels/channel-options.ts";
 export type {
   AcquireOptions,
   BarrierOptions,
@@ -41,13 +41,20 @@ export type {
   SeatOptions,
   Want,
 } from "./command-options.ts";
-export type { Grant } from "./grant.ts";
-export type { LostHold } from "./holds.ts";
-export type { Job, NackOptions } from "./job.ts";
+export type { LostHold } from "./connection/holds.ts";
 export type { ClientOptions } from "./options.ts";
-export type { EventListener, Origin, RequestHandler, RequestOptions, Service, StandingOptions } from "./requests.ts";
-export type { Queue } from "./sharing.ts";
-export type { PoolHandle, Wants } from "./turns.ts";
+export type {
+  EventListener,
+  Origin,
+  RequestHandler,
+  RequestOptions,
+  Service,
+  StandingOptions,
+} from "./requests/requests.ts";
+export type { Job, NackOptions } from "./sharing/job.ts";
+export type { Queue } from "./sharing/sharing.ts";
+export type { Grant } from "./turns/grant.ts";
+export type { PoolHandle, Wants } from "./turns/turns.ts";
 export type { Watch, WatchEvent, WatchOptions } from "./watches.ts";
 
 export class Client extends Later {

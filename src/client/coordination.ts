@@ -2,11 +2,11 @@
  * What a client shares with others beside values and leases: turns, work, and what only one of them makes. One part, as most
  * who need one of these need another.
  */
-import type { Connection } from "./connection.ts";
-import { Grants } from "./grants.ts";
+import type { Connection } from "./connection/connection.ts";
 import type { ClientSettings } from "./options.ts";
-import { SharedWork } from "./shared-work.ts";
-import { SingleFlight } from "./single-flight.ts";
+import { SharedWork } from "./sharing/shared-work.ts";
+import { SingleFlight } from "./sharing/single-flight.ts";
+import { Grants } from "./turns/grants.ts";
 
 export interface Coordination {
   readonly grants: Grants;

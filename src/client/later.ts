@@ -3,16 +3,16 @@
  * their methods stands with each part's interface; here they are only named.
  */
 import type { Reports } from "./broker-reports.ts";
-import type { Publication, PublishOptions } from "./channel-options.ts";
+import type { Publication, PublishOptions } from "./channels/channel-options.ts";
+import type { Messaging } from "./channels/messaging.ts";
 import type { QueueOptions } from "./command-options.ts";
-import type { Connection } from "./connection.ts";
+import type { Connection } from "./connection/connection.ts";
 import { LatePart } from "./late-part.ts";
-import type { Messaging } from "./messaging.ts";
 import type { ClientSettings } from "./options.ts";
-import type { Requests } from "./requests.ts";
-import type { Queue, Sharing } from "./sharing.ts";
-import type { Once } from "./single-flight.ts";
-import type { PoolHandle, Turns } from "./turns.ts";
+import type { Requests } from "./requests/requests.ts";
+import type { Queue, Sharing } from "./sharing/sharing.ts";
+import type { Once } from "./sharing/single-flight.ts";
+import type { PoolHandle, Turns } from "./turns/turns.ts";
 import type { Watching } from "./watches.ts";
 
 type All = Messaging & Once & Reports & Requests & Sharing & Turns & Watching;
@@ -38,7 +38,7 @@ function partsOf(connection: Connection, settings: ClientSettings) {
   const listening = new LatePart(async () => (await import("./listening.ts")).listening(connection));
   return {
     channels: new LatePart(async () => {
-      const { Channels } = await import("./channels.ts");
+      const { Channels } = await import("./channels/channels.ts");
       return { channels: new Channels(connection, settings.clock) };
     }),
     grants: together,

@@ -6,11 +6,11 @@ import type { ClientCodec } from "../protocol/codec.ts";
 import { EphemeralError, type ErrorCode } from "../protocol/errors.ts";
 import { KiB } from "../protocol/sizes.ts";
 import { type ClientClock, systemClientClock } from "./client-clock.ts";
+import type { LostHold } from "./connection/holds.ts";
 import { readEnvironment } from "./environment.ts";
-import type { LostHold } from "./holds.ts";
 import { json } from "./json-codec.ts";
-import type { Transport } from "./transport.ts";
-import type { WebSocketClass } from "./websocket-transport.ts";
+import type { Transport } from "./transports/transport.ts";
+import type { WebSocketClass } from "./transports/websocket-transport.ts";
 
 export interface ClientOptions {
   /** What broker and client both know; else `CLIENT_SECRET`, `EPHEMERAL_SECRET`. Null is the same as leaving it out. */

@@ -4,9 +4,9 @@
  */
 import type { EphemeralError } from "../protocol/errors.ts";
 import type { KeyEvent, Overflow } from "../protocol/pushes.ts";
-import type { Connection } from "./connection.ts";
-import type { PushListener } from "./push-listeners.ts";
-import { type Standing, Standings } from "./standings.ts";
+import type { Connection } from "./connection/connection.ts";
+import type { PushListener } from "./connection/push-listeners.ts";
+import { type Standing, Standings } from "./connection/standings.ts";
 
 export type WatchEvent =
   | KeyEvent

@@ -2,11 +2,11 @@
  * Bytes between a client and a broker of the same process: what one end sends, the other gets once that has returned, in
  * order. Takes everything at once, as memory does; knows no frames.
  */
-import type { Connection } from "../broker/connection.ts";
-import type { Connections } from "../broker/connections.ts";
-import type { Socket } from "../broker/socket.ts";
-import { pipeReader } from "../client/line-reader.ts";
-import type { Transport, TransportHandlers } from "../client/transport.ts";
+import type { Connection } from "../broker/connections/connection.ts";
+import type { Connections } from "../broker/connections/connections.ts";
+import type { Socket } from "../broker/connections/socket.ts";
+import { pipeReader } from "../client/transports/line-reader.ts";
+import type { Transport, TransportHandlers } from "../client/transports/transport.ts";
 import type { ClientCodec, MessageReader } from "../protocol/codec.ts";
 import type { Errands } from "./errands.ts";
 

@@ -92,7 +92,9 @@ function dialledByUrl(source: string): Bun.BunPlugin {
   return {
     name: "dialled by URL",
     setup(build) {
-      build.onResolve({ filter: /^\.\/dialling\.ts$/ }, () => ({ path: join(source, "client/browser-dialling.ts") }));
+      build.onResolve({ filter: /\/transports\/dialling\.ts$/ }, () => ({
+        path: join(source, "client/transports/browser-dialling.ts"),
+      }));
     },
   };
 }

@@ -1,6 +1,6 @@
 import { describe, expect, test } from "bun:test";
 import { encode } from "@msgpack/msgpack";
-import { Admission } from "../../src/broker/admission.ts";
+import { Admission } from "../../src/broker/gates/admission.ts";
 import { type LineClient, lineClient, testBroker } from "../support/broker.ts";
 import { msgpackClient, prefixed } from "../support/msgpack-client.ts";
 import { proofOf, sealed } from "../support/proof.ts";

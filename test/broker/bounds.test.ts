@@ -5,7 +5,7 @@
 import { describe, expect, test } from "bun:test";
 import { join } from "node:path";
 import { EndOfRun } from "../../src/broker/end-of-run.ts";
-import { bounds } from "../../src/cli/bounds.ts";
+import { bounds } from "../../src/cli/settings/bounds.ts";
 import { defaultLimits, type Limits } from "../../src/protocol/limits.ts";
 import { type LineClient, lineClient, testBroker } from "../support/broker.ts";
 import { rawClient } from "../support/raw-client.ts";

@@ -3,7 +3,7 @@ import { EndOfRun } from "../../src/broker/end-of-run.ts";
 import { lifetimeRows } from "../../src/broker/handlers/lifetime.ts";
 import type { Invocation } from "../../src/broker/invocation.ts";
 import type { Lifetime } from "../../src/broker/lifetime.ts";
-import type { Door } from "../../src/broker/session.ts";
+import type { Door } from "../../src/broker/sessions/session.ts";
 import { Client } from "../../src/client/client.ts";
 import { LocalBroker } from "../../src/local/local.ts";
 import type { EndCommand } from "../../src/protocol/end-of-run.ts";

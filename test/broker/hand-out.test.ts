@@ -1,6 +1,6 @@
 import { describe, expect, test } from "bun:test";
-import { Audience } from "../../src/broker/audience.ts";
-import { crowdMin, HandOut } from "../../src/broker/hand-out.ts";
+import { Audience } from "../../src/broker/channels/audience.ts";
+import { crowdMin, HandOut } from "../../src/broker/channels/hand-out.ts";
 import { type LineClient, lineClient, testBroker } from "../support/broker.ts";
 import { ManualClock } from "../support/manual-clock.ts";
 

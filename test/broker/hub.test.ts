@@ -1,9 +1,9 @@
 /** The hub over an engine that answers later, as one does that is asked over a wire. */
 import { describe, expect, test } from "bun:test";
-import { Hub } from "../../src/broker/hub.ts";
-import { PushStream, type PushWay, type StreamOptions } from "../../src/broker/push-stream.ts";
-import { Session } from "../../src/broker/session.ts";
-import type { Subscriber } from "../../src/broker/subscription.ts";
+import { Hub } from "../../src/broker/channels/hub.ts";
+import type { Subscriber } from "../../src/broker/channels/subscription.ts";
+import { PushStream, type PushWay, type StreamOptions } from "../../src/broker/connections/push-stream.ts";
+import { Session } from "../../src/broker/sessions/session.ts";
 import type { ChannelEngine } from "../../src/engine/channels.ts";
 import { MemoryEngine } from "../../src/engine/memory/memory-engine.ts";
 import type { Encoded } from "../../src/protocol/commands.ts";

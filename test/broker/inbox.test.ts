@@ -1,6 +1,6 @@
 import { describe, expect, test } from "bun:test";
-import { Inbox } from "../../src/broker/inbox.ts";
-import { Turns } from "../../src/broker/turns.ts";
+import { Inbox } from "../../src/broker/connections/inbox.ts";
+import { Turns } from "../../src/broker/connections/turns.ts";
 import { LineDecoder } from "../../src/protocol/line-decoder.ts";
 
 /** An inbox whose turns are over after `framesATurn` frames, and a diary of what it did. */

@@ -3,10 +3,10 @@
  * reads. Lines and formats are `logtape-log.test.ts`'s.
  */
 import { describe, expect, spyOn, test } from "bun:test";
-import { CommandLog } from "../../src/broker/command-log.ts";
-import { startHeartbeat } from "../../src/broker/heartbeat.ts";
 import type { Invocation } from "../../src/broker/invocation.ts";
-import { type LogEvent, reportInternal } from "../../src/broker/log.ts";
+import { CommandLog } from "../../src/broker/log/command-log.ts";
+import { startHeartbeat } from "../../src/broker/log/heartbeat.ts";
+import { type LogEvent, reportInternal } from "../../src/broker/log/log.ts";
 import type { Command } from "../../src/protocol/commands.ts";
 import { EphemeralError } from "../../src/protocol/errors.ts";
 import { lineClient, testBroker } from "../support/broker.ts";

@@ -2,8 +2,8 @@
 import { describe, expect, test } from "bun:test";
 import { chmodSync, constants, openSync, readFileSync, readSync, statSync, writeFileSync } from "node:fs";
 import { join } from "node:path";
-import { LogWriter } from "../../src/broker/log-writer.ts";
-import { openLog } from "../../src/broker/logtape-log.ts";
+import { LogWriter } from "../../src/broker/log/log-writer.ts";
+import { openLog } from "../../src/broker/log/logtape-log.ts";
 import { temporaryDirectory } from "../support/broker.ts";
 import { until } from "../support/processes.ts";
 import { refusal } from "../support/refusal.ts";

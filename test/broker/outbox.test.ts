@@ -1,5 +1,5 @@
 import { describe, expect, test } from "bun:test";
-import { Outbox } from "../../src/broker/outbox.ts";
+import { Outbox } from "../../src/broker/connections/outbox.ts";
 import { announceSeed, Random } from "../support/random.ts";
 
 /** A kernel that takes as much as it is told to and remembers each write. */

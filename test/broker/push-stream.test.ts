@@ -1,5 +1,5 @@
 import { describe, expect, test } from "bun:test";
-import { type Frame, type Lost, PushStream, type PushWay } from "../../src/broker/push-stream.ts";
+import { type Frame, type Lost, PushStream, type PushWay } from "../../src/broker/connections/push-stream.ts";
 import type { Overflow } from "../../src/protocol/pushes.ts";
 
 /** A stream into an outbox with room for `room` frames, and all that was done with it. */

@@ -3,7 +3,7 @@ import * as fs from "node:fs";
 import { join } from "node:path";
 import { startBroker } from "../../src/broker/broker.ts";
 import { brokerConfig } from "../../src/broker/config.ts";
-import { claimRunDirectory, sweepRunDirectories } from "../../src/broker/run-directory.ts";
+import { claimRunDirectory, sweepRunDirectories } from "../../src/broker/pipe/run-directory.ts";
 import { temporaryDirectory, testBroker } from "../support/broker.ts";
 import { refusal } from "../support/refusal.ts";
 

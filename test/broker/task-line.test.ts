@@ -1,5 +1,5 @@
 import { describe, expect, test } from "bun:test";
-import { type Task, TaskLine, type TaskOffer } from "../../src/broker/task-line.ts";
+import { type Task, TaskLine, type TaskOffer } from "../../src/broker/connections/task-line.ts";
 
 /** A task that costs nothing and is kept as it is. */
 const offer = (task: Task): TaskOffer => ({ bytes: 0, task, kept: () => task });

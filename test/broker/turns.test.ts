@@ -1,5 +1,5 @@
 import { describe, expect, test } from "bun:test";
-import { Turns } from "../../src/broker/turns.ts";
+import { Turns } from "../../src/broker/connections/turns.ts";
 
 /** Turns by a clock that stands until it is moved, and rounds that begin when they are told to. */
 function manualTurns() {

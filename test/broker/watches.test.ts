@@ -1,5 +1,5 @@
 import { describe, expect, test } from "bun:test";
-import { PushStream, type PushWay, type StreamOptions } from "../../src/broker/push-stream.ts";
+import { PushStream, type PushWay, type StreamOptions } from "../../src/broker/connections/push-stream.ts";
 import { Watches } from "../../src/broker/watches.ts";
 import type { Engine } from "../../src/engine/engine.ts";
 import { MemoryEngine } from "../../src/engine/memory/memory-engine.ts";

@@ -6,7 +6,7 @@ import { describe, expect, test } from "bun:test";
 import { chmodSync, existsSync, mkdirSync, readdirSync, symlinkSync } from "node:fs";
 import { join } from "node:path";
 import about from "../../package.json" with { type: "json" };
-import { claimRunDirectory } from "../../src/broker/run-directory.ts";
+import { claimRunDirectory } from "../../src/broker/pipe/run-directory.ts";
 import { brokerFindings } from "../../src/cli/doctor/broker.ts";
 import type { Finding } from "../../src/cli/doctor/finding.ts";
 import { placeFindings } from "../../src/cli/doctor/place.ts";

@@ -1,7 +1,7 @@
 /** The line that says what to do about a failure. */
 import { expect, test } from "bun:test";
-import { bounds } from "../../src/cli/bounds.ts";
 import { hintOf } from "../../src/cli/failure.ts";
+import { bounds } from "../../src/cli/settings/bounds.ts";
 import { EphemeralError } from "../../src/protocol/errors.ts";
 
 const named = bounds.filter(({ limit }) => limit.endsWith("Max")).map(({ limit, flag }) => [limit, flag] as const);

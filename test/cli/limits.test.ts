@@ -5,7 +5,7 @@
 import { describe, expect, test } from "bun:test";
 import { readFileSync } from "node:fs";
 import { join } from "node:path";
-import { bounds } from "../../src/cli/bounds.ts";
+import { bounds } from "../../src/cli/settings/bounds.ts";
 import { closeCodes, finalCodes, retryableCodes } from "../../src/protocol/errors.ts";
 import { defaultLimits } from "../../src/protocol/limits.ts";
 import { testBroker } from "../support/broker.ts";

@@ -1,7 +1,7 @@
 /** The log as flags and variables ask for it: what turns it on, which wins, and what is refused in which words. */
 import { describe, expect, test } from "bun:test";
-import { type LogSettings, logSettings } from "../../src/cli/log-settings.ts";
-import type { Environment, Flags } from "../../src/cli/settings.ts";
+import { type LogSettings, logSettings } from "../../src/cli/settings/log-settings.ts";
+import type { Environment, Flags } from "../../src/cli/settings/settings.ts";
 import { refusal } from "../support/refusal.ts";
 
 const off: LogSettings = { log: undefined, heartbeatMs: undefined };

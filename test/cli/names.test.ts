@@ -5,7 +5,7 @@
 import { describe, expect, test } from "bun:test";
 import { lstatSync } from "node:fs";
 import { join } from "node:path";
-import { identityOf } from "../../src/broker/process-identity.ts";
+import { identityOf } from "../../src/broker/pipe/process-identity.ts";
 import { lineClient } from "../support/broker.ts";
 import { until } from "../support/processes.ts";
 import { programs } from "../support/programs.ts";

@@ -2,8 +2,8 @@
 import { describe, expect, test } from "bun:test";
 import { chmodSync, chownSync, writeFileSync } from "node:fs";
 import { join } from "node:path";
-import { findSecret } from "../../src/cli/secret.ts";
-import type { Environment, Flags } from "../../src/cli/settings.ts";
+import { findSecret } from "../../src/cli/settings/secret.ts";
+import type { Environment, Flags } from "../../src/cli/settings/settings.ts";
 import { temporaryDirectory } from "../support/broker.ts";
 import { binaryProgram } from "../support/programs.ts";
 import { refusal } from "../support/refusal.ts";

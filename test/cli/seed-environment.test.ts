@@ -5,8 +5,8 @@
 import { describe, expect, test } from "bun:test";
 import { readdirSync, readFileSync } from "node:fs";
 import { join } from "node:path";
-import { idleVariables } from "../../src/cli/idle-variables.ts";
-import { startSettings } from "../../src/cli/start-settings.ts";
+import { idleVariables } from "../../src/cli/settings/idle-variables.ts";
+import { startSettings } from "../../src/cli/settings/start-settings.ts";
 import { Client } from "../../src/client/client.ts";
 import { readEnvironment } from "../../src/client/environment.ts";
 import { type LineClient, lineClient, temporaryDirectory, testBroker } from "../support/broker.ts";

@@ -3,8 +3,8 @@
  */
 import { describe, expect, test } from "bun:test";
 import { mkdtempSync, rmSync } from "node:fs";
-import { bounds } from "../../src/cli/bounds.ts";
 import { HintedError } from "../../src/cli/failure.ts";
+import { bounds } from "../../src/cli/settings/bounds.ts";
 import {
   choiceFlag,
   clientSettings,
@@ -13,8 +13,8 @@ import {
   type Flags,
   waitFlag,
   wantsColours,
-} from "../../src/cli/settings.ts";
-import { startSettings } from "../../src/cli/start-settings.ts";
+} from "../../src/cli/settings/settings.ts";
+import { startSettings } from "../../src/cli/settings/start-settings.ts";
 import { defaultLimits } from "../../src/protocol/limits.ts";
 
 const piped = { EPHEMERAL_PIPE: "/run/a/sock" };

@@ -2,9 +2,9 @@
 import { expect, test } from "bun:test";
 import { existsSync } from "node:fs";
 import { join } from "node:path";
-import { Child } from "../../src/cli/child.ts";
-import { SignalInbox } from "../../src/cli/own-signals.ts";
-import { supervise } from "../../src/cli/supervision.ts";
+import { Child } from "../../src/cli/wrapper/child.ts";
+import { SignalInbox } from "../../src/cli/wrapper/own-signals.ts";
+import { supervise } from "../../src/cli/wrapper/supervision.ts";
 import { temporaryDirectory } from "../support/broker.ts";
 import { until } from "../support/processes.ts";
 

@@ -1,6 +1,6 @@
 import { describe, expect, test } from "bun:test";
 import { createHmac } from "node:crypto";
-import { makeClientNonce, proveClient, verifyServer } from "../../src/client/authentication.ts";
+import { makeClientNonce, proveClient, verifyServer } from "../../src/client/connection/authentication.ts";
 
 const secret = "sécret";
 const handshake = { endpoint: "/run/x/sock", serverNonce: "00".repeat(16), clientNonce: "ff".repeat(16) };

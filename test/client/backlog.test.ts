@@ -1,6 +1,6 @@
 import { describe, expect, test } from "bun:test";
-import { Backlog, backlogCallsMax } from "../../src/client/backlog.ts";
-import { Call } from "../../src/client/call.ts";
+import { Backlog, backlogCallsMax } from "../../src/client/connection/backlog.ts";
+import { Call } from "../../src/client/connection/call.ts";
 
 function callOf(key: string): Call {
   const settling = { resolve: () => {}, reject: () => {}, onSettled: () => {}, nowMs: 0, deadlineMs: 0 };

@@ -1,5 +1,5 @@
 import { describe, expect, test } from "bun:test";
-import { Backoff, healthyAfterMs, pipeReconnectBounds, reconnectDelayMs } from "../../src/client/backoff.ts";
+import { Backoff, healthyAfterMs, pipeReconnectBounds, reconnectDelayMs } from "../../src/client/connection/backoff.ts";
 
 describe("Backoff.lost()", () => {
   test("counts failed attempts and short connections, and begins again after a healthy one", () => {

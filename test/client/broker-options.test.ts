@@ -4,7 +4,7 @@
 import { describe, expect, test } from "bun:test";
 import { scanArguments } from "../../src/cli/arguments.ts";
 import { startPage } from "../../src/cli/commands/start.ts";
-import { type BrokerOptions, launchSettings } from "../../src/client/broker-options.ts";
+import { type BrokerOptions, launchSettings } from "../../src/client/launcher/broker-options.ts";
 import { EphemeralError } from "../../src/protocol/errors.ts";
 import { defaultLimits } from "../../src/protocol/limits.ts";
 

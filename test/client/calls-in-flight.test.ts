@@ -1,6 +1,6 @@
 import { describe, expect, test } from "bun:test";
-import { Call } from "../../src/client/call.ts";
-import { CallsInFlight } from "../../src/client/calls-in-flight.ts";
+import { Call } from "../../src/client/connection/call.ts";
+import { CallsInFlight } from "../../src/client/connection/calls-in-flight.ts";
 
 function call(): Call {
   const start = { resolve() {}, reject() {}, onSettled() {}, nowMs: 0, deadlineMs: 0 };

@@ -1,6 +1,6 @@
 import { describe, expect, test } from "bun:test";
 import { join } from "node:path";
-import type { ChannelMessage } from "../../src/client/channel-options.ts";
+import type { ChannelMessage } from "../../src/client/channels/channel-options.ts";
 import { Client } from "../../src/client/client.ts";
 import { temporaryDirectory, testBroker } from "../support/broker.ts";
 import { brokerProcess } from "../support/broker-process.ts";

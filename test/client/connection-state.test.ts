@@ -1,5 +1,5 @@
 import { describe, expect, test } from "bun:test";
-import { type ConnectionEvent, type ConnectionState, nextState } from "../../src/client/connection-state.ts";
+import { type ConnectionEvent, type ConnectionState, nextState } from "../../src/client/connection/connection-state.ts";
 
 describe("nextState", () => {
   test.each<[string, ConnectionState, ConnectionEvent, ConnectionState]>([

@@ -1,6 +1,6 @@
 import { describe, expect, test } from "bun:test";
 import fc from "fast-check";
-import { Continuity, type Told, type Wish } from "../../src/client/continuity.ts";
+import { Continuity, type Told, type Wish } from "../../src/client/channels/continuity.ts";
 import type { Message } from "../../src/protocol/channels.ts";
 import { isThorough } from "../support/thorough.ts";
 

@@ -1,7 +1,7 @@
 import { describe, expect, test } from "bun:test";
 import { Client } from "../../src/client/client.ts";
-import { PipeTransport } from "../../src/client/pipe-transport.ts";
-import type { Transport } from "../../src/client/transport.ts";
+import { PipeTransport } from "../../src/client/transports/pipe-transport.ts";
+import type { Transport } from "../../src/client/transports/transport.ts";
 import { ManualClientClock } from "../support/manual-client-clock.ts";
 import { scriptedBroker } from "../support/scripted-broker.ts";
 

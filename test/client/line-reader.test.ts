@@ -1,5 +1,5 @@
 import { describe, expect, test } from "bun:test";
-import { LineReader, pipeReader } from "../../src/client/line-reader.ts";
+import { LineReader, pipeReader } from "../../src/client/transports/line-reader.ts";
 import { msgpack } from "../../src/msgpack/client-codec.ts";
 import type { MessageReader } from "../../src/protocol/codec.ts";
 import { refusal } from "../support/refusal.ts";

@@ -1,10 +1,10 @@
 import { describe, expect, test } from "bun:test";
 import { chownSync, writeFileSync } from "node:fs";
 import { join } from "node:path";
-import { BunPipeTransport } from "../../src/client/bun-pipe-transport.ts";
 import { Client } from "../../src/client/client.ts";
-import { PipeTransport } from "../../src/client/pipe-transport.ts";
-import type { Transport } from "../../src/client/transport.ts";
+import { BunPipeTransport } from "../../src/client/transports/bun-pipe-transport.ts";
+import { PipeTransport } from "../../src/client/transports/pipe-transport.ts";
+import type { Transport } from "../../src/client/transports/transport.ts";
 import { temporaryDirectory } from "../support/broker.ts";
 import { scriptedBroker } from "../support/scripted-broker.ts";
 

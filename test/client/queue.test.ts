@@ -2,7 +2,7 @@ import { describe, expect, test } from "bun:test";
 import type { BrokerOptions } from "../../src/broker/config.ts";
 import { Client, type ClientOptions, type Job, type Queue } from "../../src/client/client.ts";
 import { systemClientClock } from "../../src/client/client-clock.ts";
-import { Jobs, type JobsParts } from "../../src/client/jobs.ts";
+import { Jobs, type JobsParts } from "../../src/client/sharing/jobs.ts";
 import { msgpack } from "../../src/msgpack/client-codec.ts";
 import { EphemeralError } from "../../src/protocol/errors.ts";
 import { lineClient, testBroker } from "../support/broker.ts";

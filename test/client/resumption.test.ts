@@ -1,8 +1,8 @@
 import { describe, expect, test } from "bun:test";
-import { Call, type Outgoing } from "../../src/client/call.ts";
 import type { LostHold } from "../../src/client/client.ts";
 import { systemClientClock } from "../../src/client/client-clock.ts";
-import { Resumption } from "../../src/client/resumption.ts";
+import { Call, type Outgoing } from "../../src/client/connection/call.ts";
+import { Resumption } from "../../src/client/connection/resumption.ts";
 
 const lease = { action: "lease", key: "accounts", workerId: "w", ttl: undefined, scope: "session" } as const;
 const once = { action: "once", key: "token" } as const;

@@ -4,7 +4,7 @@
 import { afterAll, beforeAll, describe, expect, test } from "bun:test";
 import { chmodSync, mkdirSync, symlinkSync } from "node:fs";
 import { delimiter, join } from "node:path";
-import { findRuntime, type RuntimeSources } from "../../src/client/runtime.ts";
+import { findRuntime, type RuntimeSources } from "../../src/client/launcher/runtime.ts";
 import { EphemeralError } from "../../src/protocol/errors.ts";
 import { temporaryDirectory } from "../support/broker.ts";
 

@@ -1,6 +1,6 @@
 import { describe, expect, test } from "bun:test";
-import { jsonWebFraming } from "../../src/client/web-framing.ts";
-import { type WebSocketLike, WebSocketTransport } from "../../src/client/websocket-transport.ts";
+import { jsonWebFraming } from "../../src/client/transports/web-framing.ts";
+import { type WebSocketLike, WebSocketTransport } from "../../src/client/transports/websocket-transport.ts";
 import { msgpackWebFraming } from "../../src/msgpack/web-framing.ts";
 import type { WebFraming } from "../../src/protocol/codec.ts";
 import { EphemeralError } from "../../src/protocol/errors.ts";

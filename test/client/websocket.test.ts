@@ -1,7 +1,7 @@
 import { describe, expect, test } from "bun:test";
 import { join } from "node:path";
 import { Client, type ClientOptions } from "../../src/client/client.ts";
-import type { WebSocketClass } from "../../src/client/websocket-transport.ts";
+import type { WebSocketClass } from "../../src/client/transports/websocket-transport.ts";
 import { msgpack } from "../../src/msgpack/client-codec.ts";
 import { lineClient, testBroker } from "../support/broker.ts";
 import { bundleClient, runScript } from "../support/client-bundle.ts";

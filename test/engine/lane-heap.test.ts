@@ -1,9 +1,9 @@
 import { expect, test } from "bun:test";
 import fc from "fast-check";
-import { LaneHeap } from "../../src/engine/memory/lane-heap.ts";
-import { Lane } from "../../src/engine/memory/pool-lanes.ts";
-import { SlotSet } from "../../src/engine/memory/slot-set.ts";
-import { Selection } from "../../src/engine/memory/tag-index.ts";
+import { LaneHeap } from "../../src/engine/memory/pools/lane-heap.ts";
+import { Lane } from "../../src/engine/memory/pools/pool-lanes.ts";
+import { SlotSet } from "../../src/engine/memory/pools/slot-set.ts";
+import { Selection } from "../../src/engine/memory/pools/tag-index.ts";
 
 function laneAt(turn: number): Lane {
   const lane = new Lane(new Selection([], new SlotSet()), "exclusive", undefined);

@@ -1,6 +1,6 @@
 /** Pools that come and go: what is kept of them to be used again shows nowhere. */
 import { describe, expect, test } from "bun:test";
-import { PoolRegister } from "../../src/engine/memory/pool-register.ts";
+import { PoolRegister } from "../../src/engine/memory/pools/pool-register.ts";
 import { defaultLimits } from "../../src/protocol/limits.ts";
 
 function newRegister(): PoolRegister {

@@ -7,7 +7,7 @@ import { expect, test } from "bun:test";
 import fc from "fast-check";
 import type { WaitHandle } from "../../src/engine/engine.ts";
 import { MemoryEngine } from "../../src/engine/memory/memory-engine.ts";
-import { SlidingLog } from "../../src/engine/memory/sliding-log.ts";
+import { SlidingLog } from "../../src/engine/memory/sharing/sliding-log.ts";
 import { defaultLimits } from "../../src/protocol/limits.ts";
 import { ManualClock } from "../support/manual-clock.ts";
 import { answerOf, cancelled } from "./contract/actor.ts";

@@ -1,5 +1,5 @@
 import { describe, expect, test } from "bun:test";
-import { SlotSet } from "../../src/engine/memory/slot-set.ts";
+import { SlotSet } from "../../src/engine/memory/pools/slot-set.ts";
 import { announceSeed, Random } from "../support/random.ts";
 import { isThorough } from "../support/thorough.ts";
 

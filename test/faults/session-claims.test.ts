@@ -1,7 +1,7 @@
 import { describe, expect, test } from "bun:test";
 import { Client, type LostHold } from "../../src/client/client.ts";
-import { Connection } from "../../src/client/connection.ts";
-import { PipeTransport } from "../../src/client/pipe-transport.ts";
+import { Connection } from "../../src/client/connection/connection.ts";
+import { PipeTransport } from "../../src/client/transports/pipe-transport.ts";
 import type { GrantReply } from "../../src/protocol/pools.ts";
 import { type LineClient, lineClient, testBroker } from "../support/broker.ts";
 import { flakySocket } from "../support/flaky-socket.ts";

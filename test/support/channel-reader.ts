@@ -2,8 +2,8 @@
  * A subscriber that keeps its place as the protocol tells it to, on sockets whose room a test decides: checks that every
  * message comes once and in order, and that every hole is told. Knows nothing of why one comes.
  */
-import type { Connection } from "../../src/broker/connection.ts";
-import type { Connections } from "../../src/broker/connections.ts";
+import type { Connection } from "../../src/broker/connections/connection.ts";
+import type { Connections } from "../../src/broker/connections/connections.ts";
 import type { Overflow } from "../../src/protocol/pushes.ts";
 
 interface Said {

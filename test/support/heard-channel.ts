@@ -2,7 +2,7 @@
  * Somebody who listens to a channel in a test: all that is told, in its order and in few letters, to be waited for. Knows
  * nothing of clients.
  */
-import type { ChannelEvent, ChannelMessage } from "../../src/client/channel-options.ts";
+import type { ChannelEvent, ChannelMessage } from "../../src/client/channels/channel-options.ts";
 import { until } from "./until.ts";
 
 export class HeardChannel {

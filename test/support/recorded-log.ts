@@ -1,5 +1,5 @@
 /** A log that keeps what it is told, for tests that look at events and not at lines. Its clock stands still unless moved. */
-import type { Log, LogEvent, LogFields, LogLevel } from "../../src/broker/log.ts";
+import type { Log, LogEvent, LogFields, LogLevel } from "../../src/broker/log/log.ts";
 
 export interface ToldEvent {
   readonly level: LogLevel;

@@ -4,7 +4,7 @@
  * without its name in it (else until its stdin ends). It says "held", or the code it was refused with.
  */
 import { truncateSync } from "node:fs";
-import { claimRunDirectory, sweepRunDirectories } from "../../src/broker/run-directory.ts";
+import { claimRunDirectory, sweepRunDirectories } from "../../src/broker/pipe/run-directory.ts";
 import { EphemeralError } from "../../src/protocol/errors.ts";
 
 const [root = "", name = "", rounds, holdMs] = process.argv.slice(2);

@@ -2,10 +2,10 @@
  * A client of the web door at the end of a network that takes what the test says, by a clock that is the test's, too. The
  * client and the outbox are the real ones; the runtime's socket and the connection are not.
  */
-import { codecs } from "../../src/broker/codecs.ts";
-import type { Connection } from "../../src/broker/connection.ts";
-import { openGate } from "../../src/broker/gate.ts";
-import { Outbox } from "../../src/broker/outbox.ts";
+import { codecs } from "../../src/broker/connections/codecs.ts";
+import type { Connection } from "../../src/broker/connections/connection.ts";
+import { Outbox } from "../../src/broker/connections/outbox.ts";
+import { openGate } from "../../src/broker/gates/gate.ts";
 import { FailedAddresses } from "../../src/broker/web/failed-addresses.ts";
 import { LastText } from "../../src/broker/web/last-text.ts";
 import { Watchman } from "../../src/broker/web/watchman.ts";

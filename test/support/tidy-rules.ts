@@ -123,7 +123,7 @@ export const rules = {
   },
 
   environmentHasThreeReaders(file) {
-    const readers = /^src\/(?:cli\/settings\.ts|client\/environment\.ts|integrations\/)/;
+    const readers = /^src\/(?:cli\/settings\/settings\.ts|client\/environment\.ts|integrations\/)/;
     if (!isSource(file.path) || readers.test(file.path)) return [];
     return hits(file, /\b(?:process|Bun)\s*\.\s*env\b|\bmeta\s*\.\s*env\b/g, "reads the environment");
   },

@@ -2,15 +2,15 @@
 import type { Clock } from "../../engine/clock.ts";
 import type { Awaitable, Engine, EngineStats } from "../../engine/engine.ts";
 import type { Capacity, Health, Reply, SessionInfo, Stats } from "../../protocol/commands.ts";
+import type { Hub } from "../channels/hub.ts";
 import type { CompressionCounts } from "../compression-counts.ts";
 import type { BrokerConfig } from "../config.ts";
-import type { Connections } from "../connections.ts";
-import type { DirectPushes } from "../direct-pushes.ts";
+import type { Connections } from "../connections/connections.ts";
 import type { Dispatcher, Rows } from "../dispatcher.ts";
-import type { Hub } from "../hub.ts";
 import { prometheusText } from "../metrics.ts";
-import type { Requests } from "../requests.ts";
-import type { Sessions } from "../sessions.ts";
+import type { DirectPushes } from "../requests/direct-pushes.ts";
+import type { Requests } from "../requests/requests.ts";
+import type { Sessions } from "../sessions/sessions.ts";
 import type { Watches } from "../watches.ts";
 
 export interface AdminParts {

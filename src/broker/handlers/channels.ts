@@ -5,10 +5,10 @@ import type { ChannelCommands } from "../../protocol/channels.ts";
 import type { Codec } from "../../protocol/codec.ts";
 import type { Reply } from "../../protocol/commands.ts";
 import { channelsListedMax } from "../../protocol/limits.ts";
+import type { Hub } from "../channels/hub.ts";
+import { pageOf } from "../channels/recovery.ts";
 import type { BrokerConfig } from "../config.ts";
 import type { Rows } from "../dispatcher.ts";
-import type { Hub } from "../hub.ts";
-import { pageOf } from "../recovery.ts";
 import { storable } from "./values.ts";
 
 interface ChannelsParts {

@@ -2,10 +2,10 @@
 import { Encoded } from "../../protocol/commands.ts";
 import type { EventPush, RequestCommands } from "../../protocol/requests.ts";
 import type { BrokerConfig } from "../config.ts";
-import type { DirectPushes } from "../direct-pushes.ts";
 import type { Rows } from "../dispatcher.ts";
-import type { Requests } from "../requests.ts";
-import type { Sessions } from "../sessions.ts";
+import type { DirectPushes } from "../requests/direct-pushes.ts";
+import type { Requests } from "../requests/requests.ts";
+import type { Sessions } from "../sessions/sessions.ts";
 import { storable } from "./values.ts";
 
 interface RequestsParts {

@@ -4,13 +4,13 @@ import type { Awaitable, Engine } from "../../engine/engine.ts";
 import { type Hold, protocolVersion, type Reply, type Request } from "../../protocol/commands.ts";
 import { EphemeralError } from "../../protocol/errors.ts";
 import { defaultLingerMs, type Limits } from "../../protocol/limits.ts";
-import { makeNonce } from "../auth.ts";
 import type { BrokerConfig } from "../config.ts";
 import type { Rows } from "../dispatcher.ts";
+import { makeNonce } from "../gates/auth.ts";
 import type { Invocation } from "../invocation.ts";
-import type { Requests } from "../requests.ts";
-import type { Session } from "../session.ts";
-import type { Sessions } from "../sessions.ts";
+import type { Requests } from "../requests/requests.ts";
+import type { Session } from "../sessions/session.ts";
+import type { Sessions } from "../sessions/sessions.ts";
 
 interface SessionsParts {
   readonly sessions: Sessions;

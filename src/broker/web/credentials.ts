@@ -2,10 +2,10 @@
  * What lets a client in by the web door: the broker's secret where there is one, else the run token, else nothing. A token of
  * a user's own, with rights of its own, would be one more gate here.
  */
-import { authFailed, isSameText, SecretAuthentication } from "../auth.ts";
-import { type Gate, openGate } from "../gate.ts";
+import { authFailed, isSameText, SecretAuthentication } from "../gates/auth.ts";
+import { type Gate, openGate } from "../gates/gate.ts";
 import { randomHex } from "../random-hex.ts";
-import type { WebConfig } from "../web-config.ts";
+import type { WebConfig } from "./web-config.ts";
 
 const tokenBytes = 32;
 const bearer = /^Bearer +(\S+)$/i;

@@ -4,7 +4,7 @@
  */
 import type { Clock } from "../../engine/clock.ts";
 import { EphemeralError } from "../../protocol/errors.ts";
-import type { Gate } from "../gate.ts";
+import type { Gate } from "../gates/gate.ts";
 
 const minuteMs = 60_000;
 /** Past it the oldest is forgotten. */

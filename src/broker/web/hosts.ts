@@ -2,7 +2,7 @@
  * Under which names the web door may be asked. A page of somebody else's whose name was made to point here (DNS rebinding)
  * comes under its own name, and is refused by that.
  */
-import type { WebConfig } from "../web-config.ts";
+import type { WebConfig } from "./web-config.ts";
 
 const wildcards = ["0.0.0.0", "::"];
 const addressForm = /^(?:\d{1,3}(?:\.\d{1,3}){3}|\[[\da-f:.]+\])$/;

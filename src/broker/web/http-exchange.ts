@@ -5,10 +5,10 @@
 import type { CommandName } from "../../protocol/commands.ts";
 import { EphemeralError } from "../../protocol/errors.ts";
 import { LineDecoder } from "../../protocol/line-decoder.ts";
-import { codecs } from "../codecs.ts";
-import type { Connections } from "../connections.ts";
-import { openGate } from "../gate.ts";
-import type { Socket } from "../socket.ts";
+import { codecs } from "../connections/codecs.ts";
+import type { Connections } from "../connections/connections.ts";
+import type { Socket } from "../connections/socket.ts";
+import { openGate } from "../gates/gate.ts";
 
 export interface HttpCommand {
   readonly action: CommandName;

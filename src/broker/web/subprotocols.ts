@@ -4,8 +4,8 @@
  */
 import { MapDecoder } from "../../msgpack/map-decoder.ts";
 import { LineDecoder } from "../../protocol/line-decoder.ts";
-import { codecs } from "../codecs.ts";
-import type { Wire } from "../wire.ts";
+import { codecs } from "../connections/codecs.ts";
+import type { Wire } from "../connections/wire.ts";
 
 export interface Subprotocol {
   /** Undefined when none was offered: nothing is to be agreed to then. */

@@ -3,10 +3,10 @@
  * and not from where too many wrong ones came. Knows nothing of what is asked.
  */
 import { EphemeralError } from "../../protocol/errors.ts";
-import type { WebConfig } from "../web-config.ts";
 import { errorAnswer } from "./answers.ts";
 import type { FailedAddresses } from "./failed-addresses.ts";
 import { Hosts } from "./hosts.ts";
+import type { WebConfig } from "./web-config.ts";
 
 export interface VisitorsOptions {
   /** With the port that the door has got. */

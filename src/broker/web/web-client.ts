@@ -4,11 +4,11 @@
  */
 import type { ServerWebSocket } from "bun";
 import { closeCodes } from "../../protocol/errors.ts";
-import type { Connection } from "../connection.ts";
-import type { Doorkeeper } from "../doorkeeper.ts";
-import type { Gate } from "../gate.ts";
-import type { Closing, Socket } from "../socket.ts";
-import type { Wire } from "../wire.ts";
+import type { Connection } from "../connections/connection.ts";
+import type { Closing, Socket } from "../connections/socket.ts";
+import type { Wire } from "../connections/wire.ts";
+import type { Doorkeeper } from "../gates/doorkeeper.ts";
+import type { Gate } from "../gates/gate.ts";
 import type { FailedAddresses } from "./failed-addresses.ts";
 import type { LastText } from "./last-text.ts";
 import type { Watched, Watchman } from "./watchman.ts";

@@ -8,9 +8,8 @@ import type { Clock } from "../../engine/clock.ts";
 import { EphemeralError } from "../../protocol/errors.ts";
 import { MiB } from "../../protocol/sizes.ts";
 import type { BrokerConfig } from "../config.ts";
-import { tooManyConnections } from "../connections.ts";
+import { tooManyConnections } from "../connections/connections.ts";
 import type { BrokerCore } from "../core.ts";
-import type { WebConfig } from "../web-config.ts";
 import { answer, errorAnswer } from "./answers.ts";
 import { Credentials } from "./credentials.ts";
 import { FailedAddresses } from "./failed-addresses.ts";
@@ -21,6 +20,7 @@ import { chooseSubprotocol, subprotocolNames } from "./subprotocols.ts";
 import { Visitors } from "./visitors.ts";
 import { Watchman } from "./watchman.ts";
 import { WebClient, type WebClientParts } from "./web-client.ts";
+import type { WebConfig } from "./web-config.ts";
 
 export interface WebDoorOptions {
   readonly web: WebConfig;

@@ -2,14 +2,14 @@
  * The pages of ls and stop: which brokers of this user live, and the end of one of them.
  */
 import { lstatSync, readFileSync } from "node:fs";
-import { isRunning, parseIdentity } from "../../broker/process-identity.ts";
+import { isRunning, parseIdentity } from "../../broker/pipe/process-identity.ts";
 import { EphemeralError } from "../../protocol/errors.ts";
 import { call, clientFlags, connectionTo } from "../call.ts";
 import { usageError } from "../failure.ts";
 import { type Paint, paintFor, print, printJson, table } from "../output.ts";
 import { definePage } from "../page.ts";
-import { runRootOf } from "../run-root.ts";
-import { clientSettings, type Flags, processEnvironment, waitFlag } from "../settings.ts";
+import { runRootOf } from "../settings/run-root.ts";
+import { clientSettings, type Flags, processEnvironment, waitFlag } from "../settings/settings.ts";
 import { formatDuration } from "../units.ts";
 
 interface ListedBroker {
@@ -51,7 +51,7 @@ export const lsPage = definePage({
 });
 
 async function livingBrokers(flags: Flags): Promise<readonly ListedBroker[]> {
-  const { claimedDirectories, sweepRunDirectories } = await import("../../broker/run-directory.ts");
+  const { claimedDirectories, sweepRunDirectories } = await import("../../broker/pipe/run-directory.ts");
   const runRoot = runRootOf(processEnvironment);
   sweepRunDirectories(runRoot);
   return Promise.all(

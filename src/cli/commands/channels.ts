@@ -1,8 +1,8 @@
 /**
  * The pages of pub, sub, presence and channels: messages between processes, from a shell.
  */
-import type { ChannelEvent, ChannelMessage, SubscribeOptions } from "../../client/channel-options.ts";
-import { Channels } from "../../client/channels.ts";
+import type { ChannelEvent, ChannelMessage, SubscribeOptions } from "../../client/channels/channel-options.ts";
+import { Channels } from "../../client/channels/channels.ts";
 import { systemClientClock } from "../../client/client-clock.ts";
 import { jsonText, jsonValue } from "../../protocol/json-values.ts";
 import { type Answer, type Ask, call, clientFlags, connectionTo } from "../call.ts";
@@ -10,9 +10,9 @@ import { EventLines } from "../event-lines.ts";
 import { dataOfText } from "../message-data.ts";
 import { type Paint, printable, table } from "../output.ts";
 import { definePage } from "../page.ts";
-import { say } from "../say.ts";
-import { choiceFlag, clientSettings, countFlag, processEnvironment } from "../settings.ts";
+import { choiceFlag, clientSettings, countFlag, processEnvironment } from "../settings/settings.ts";
 import { formatDuration } from "../units.ts";
+import { say } from "../wrapper/say.ts";
 
 const channel = { type: "positional", required: true, description: "1 to 512 bytes" } as const;
 

@@ -4,7 +4,7 @@
 import { usageError } from "../failure.ts";
 import { print } from "../output.ts";
 import { definePage } from "../page.ts";
-import { quoted } from "../settings.ts";
+import { quoted } from "../settings/settings.ts";
 
 const shells = ["bash", "zsh", "fish"] as const;
 

@@ -5,7 +5,7 @@ import { defaultTtlMs } from "../../broker/config.ts";
 import { call, clientFlags } from "../call.ts";
 import { usageError } from "../failure.ts";
 import { definePage } from "../page.ts";
-import { durationFlag, findGiven, quoted, readNumber } from "../settings.ts";
+import { durationFlag, findGiven, quoted, readNumber } from "../settings/settings.ts";
 import { durationUnit, numberUnit } from "../units.ts";
 
 const keyHelp = "1 to 512 bytes";

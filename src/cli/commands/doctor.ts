@@ -6,7 +6,7 @@ import type { Finding, Level } from "../doctor/finding.ts";
 import { exitStatuses } from "../failure.ts";
 import { type Paint, paintFor, print, printable, printJson } from "../output.ts";
 import { definePage } from "../page.ts";
-import { type Flags, processEnvironment } from "../settings.ts";
+import { type Flags, processEnvironment } from "../settings/settings.ts";
 
 export const doctorPage = definePage({
   name: "doctor",

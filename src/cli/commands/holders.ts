@@ -3,12 +3,12 @@
  */
 import type { SessionInfo } from "../../protocol/commands.ts";
 import { type Answer, type Ask, call, clientFlags, connectionTo } from "../call.ts";
-import { thingsOf } from "../held.ts";
 import { type Paint, paintFor, print, printable, table } from "../output.ts";
 import { definePage } from "../page.ts";
-import { clientSettings, processEnvironment } from "../settings.ts";
+import { clientSettings, processEnvironment } from "../settings/settings.ts";
+import { thingsOf } from "../turns/held.ts";
+import { whoInWords } from "../turns/who.ts";
 import { formatDuration } from "../units.ts";
-import { whoInWords } from "../who.ts";
 
 export const whyPage = definePage({
   name: "why",

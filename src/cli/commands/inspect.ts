@@ -4,9 +4,9 @@
 import type { Health, SessionInfo, Stats } from "../../protocol/commands.ts";
 import { type Answer, call, clientFlags } from "../call.ts";
 import { exitStatuses } from "../failure.ts";
-import { heldName } from "../held.ts";
 import { type Paint, table } from "../output.ts";
 import { definePage } from "../page.ts";
+import { heldName } from "../turns/held.ts";
 import { formatBytes, formatDuration } from "../units.ts";
 
 export const psPage = definePage({

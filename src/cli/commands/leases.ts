@@ -5,7 +5,7 @@ import { defaultTtlMs } from "../../broker/config.ts";
 import { EphemeralError } from "../../protocol/errors.ts";
 import { call, clientFlags } from "../call.ts";
 import { definePage } from "../page.ts";
-import { choiceFlag, countFlag, durationFlag, waitFlag } from "../settings.ts";
+import { choiceFlag, countFlag, durationFlag, waitFlag } from "../settings/settings.ts";
 
 export const leasePage = definePage({
   name: "lease",

@@ -2,12 +2,12 @@
  * The page of limits: every bound of a broker, what it is set to, what sets it and what becomes of what goes past it.
  */
 import { defaultLimits, type Limits } from "../../protocol/limits.ts";
-import { type Bound, bounds } from "../bounds.ts";
 import { type Answer, call, clientFlags } from "../call.ts";
 import { type Paint, paintFor, print, printJson, table } from "../output.ts";
 import { definePage } from "../page.ts";
-import { type Flags, processEnvironment } from "../settings.ts";
-import { readLimits } from "../start-settings.ts";
+import { type Bound, bounds } from "../settings/bounds.ts";
+import { type Flags, processEnvironment } from "../settings/settings.ts";
+import { readLimits } from "../settings/start-settings.ts";
 
 export const limitsPage = definePage({
   name: "limits",

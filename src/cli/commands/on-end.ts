@@ -4,7 +4,7 @@
 import { call, clientFlags } from "../call.ts";
 import { usageError } from "../failure.ts";
 import { definePage } from "../page.ts";
-import { durationFlag, processEnvironment, quoted } from "../settings.ts";
+import { durationFlag, processEnvironment, quoted } from "../settings/settings.ts";
 
 export const onEndPage = definePage({
   name: "on-end",

@@ -3,16 +3,16 @@
  */
 
 import { defaultTtlMs } from "../../broker/config.ts";
-import type { Connection } from "../../client/connection.ts";
+import type { Connection } from "../../client/connection/connection.ts";
 import type { Reply } from "../../protocol/commands.ts";
 import { EphemeralError } from "../../protocol/errors.ts";
 import { fromJsonValue, jsonValue } from "../../protocol/json-values.ts";
-import type { Ending } from "../child.ts";
 import { print } from "../output.ts";
 import { definePage } from "../page.ts";
-import { say } from "../say.ts";
-import { durationFlag } from "../settings.ts";
-import { turnFlags, turnSettings, turnVariables } from "../turn-flags.ts";
+import { durationFlag } from "../settings/settings.ts";
+import { turnFlags, turnSettings, turnVariables } from "../turns/turn-flags.ts";
+import type { Ending } from "../wrapper/child.ts";
+import { say } from "../wrapper/say.ts";
 
 export const oncePage = definePage({
   name: "once",
@@ -37,7 +37,7 @@ export const oncePage = definePage({
     const { key } = args;
     const ttl = durationFlag(args, "ttl") ?? defaultTtlMs;
     const { waitMs, ...settings } = turnSettings(args);
-    const { takeTurn } = await import("../turn.ts");
+    const { takeTurn } = await import("../turns/turn.ts");
     await takeTurn<Outcome>({
       ...settings,
       name: key,

@@ -7,9 +7,9 @@ import type { Arguments, Definitions } from "../definitions.ts";
 import { usageError } from "../failure.ts";
 import { type Paint, table } from "../output.ts";
 import { definePage } from "../page.ts";
-import { readItems } from "../pool-items.ts";
+import { readItems } from "../turns/pool-items.ts";
+import { nameOf, whoInWords } from "../turns/who.ts";
 import { formatDuration } from "../units.ts";
-import { nameOf, whoInWords } from "../who.ts";
 
 const definitions = {
   action: {

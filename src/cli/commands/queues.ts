@@ -2,7 +2,7 @@
  * The page of queue: jobs put into a queue, taken out of it one by one, and done by commands that run side by side.
  */
 import { systemClientClock } from "../../client/client-clock.ts";
-import { Jobs } from "../../client/jobs.ts";
+import { Jobs } from "../../client/sharing/jobs.ts";
 import { fromJsonValue } from "../../protocol/json-values.ts";
 import type { QueueInfo, TakenJob } from "../../protocol/sharing.ts";
 import { type Answer, call, callThrough, clientFlags } from "../call.ts";
@@ -10,8 +10,8 @@ import type { Arguments, Definitions } from "../definitions.ts";
 import { HintedError, usageError } from "../failure.ts";
 import { type Paint, printable, table } from "../output.ts";
 import { definePage } from "../page.ts";
-import { readJobs, textOfData } from "../queue-items.ts";
-import { durationFlag, findGiven, jobsFlag, lanesMax, readNumber, waitFlag } from "../settings.ts";
+import { durationFlag, findGiven, jobsFlag, lanesMax, readNumber, waitFlag } from "../settings/settings.ts";
+import { readJobs, textOfData } from "../sharing/queue-items.ts";
 import { numberUnit } from "../units.ts";
 
 const definitions = {
@@ -150,7 +150,7 @@ const actions: Readonly<Record<string, Action>> = {
   run: {
     flags: ["wait", "jobs", "retry-after", "grace"],
     async perform(args) {
-      const { runQueue } = await import("../queue-run.ts");
+      const { runQueue } = await import("../sharing/queue-run.ts");
       await runQueue(args, {
         queue: args.queue,
         command: wordsOf(args),

@@ -1,13 +1,13 @@
 /**
  * The pages of request, serve, send and kick: one process asks another or tells it something, from a shell.
  */
-import { DirectMessages } from "../../client/direct-messages.ts";
+import { DirectMessages } from "../../client/requests/direct-messages.ts";
 import { EphemeralError } from "../../protocol/errors.ts";
 import { call, callThrough, clientFlags } from "../call.ts";
 import { givenData } from "../message-data.ts";
 import { shownValue } from "../output.ts";
 import { definePage } from "../page.ts";
-import { jobsFlag, lanesMax, waitFlag } from "../settings.ts";
+import { jobsFlag, lanesMax, waitFlag } from "../settings/settings.ts";
 
 const dataNote =
   "DATA is JSON where it can be read as JSON, else text; a dash reads it from standard input, where it may be bytes too. Without it, it is null.";
@@ -89,7 +89,7 @@ export const servePage = definePage({
   },
   async perform(args) {
     const lanesCount = jobsFlag(args);
-    const { runService } = await import("../service-run.ts");
+    const { runService } = await import("../sharing/service-run.ts");
     await runService(args, { method: args.method, command: args._.slice(1), lanesCount });
   },
 });

@@ -5,11 +5,11 @@ import { partiesMax, rateMax } from "../../protocol/limits.ts";
 import { call } from "../call.ts";
 import { usageError } from "../failure.ts";
 import { definePage } from "../page.ts";
-import { countFlag, durationFlag, type Flags, findGiven, quoted } from "../settings.ts";
-import type { PassOptions } from "../turn.ts";
-import { turnFlags, turnSettings, turnVariables } from "../turn-flags.ts";
+import { countFlag, durationFlag, type Flags, findGiven, quoted } from "../settings/settings.ts";
+import type { PassOptions } from "../turns/turn.ts";
+import { turnFlags, turnSettings, turnVariables } from "../turns/turn-flags.ts";
+import { waitersInLine } from "../turns/who.ts";
 import { countUnit, durationUnit, formatDuration } from "../units.ts";
-import { waitersInLine } from "../who.ts";
 
 const alone = "Without a command it only waits: status 0 says that it is time.";
 
@@ -93,7 +93,7 @@ export const barrierPage = definePage({
 
 async function passOrRun(args: { readonly _: readonly string[] }, options: PassOptions<void>): Promise<void> {
   const command = args._.slice(1);
-  const { passAlone, takeTurn } = await import("../turn.ts");
+  const { passAlone, takeTurn } = await import("../turns/turn.ts");
   if (command.length === 0) await passAlone(options);
   else await takeTurn({ ...options, command, perform: (_, run) => run({}) });
 }

@@ -2,18 +2,18 @@
  * The page of start: a broker for as long as a command runs.
  */
 
-import type { Log } from "../../broker/log.ts";
-import type { LogOptions } from "../../broker/logtape-log.ts";
+import type { Log } from "../../broker/log/log.ts";
+import type { LogOptions } from "../../broker/log/logtape-log.ts";
 import { EphemeralError } from "../../protocol/errors.ts";
-import { bounds } from "../bounds.ts";
 import type { ValueDefinition } from "../definitions.ts";
 import { HintedError } from "../failure.ts";
-import { idleVariables, idleVariablesIn } from "../idle-variables.ts";
-import { logFlags, logVariables } from "../log-settings.ts";
 import { definePage } from "../page.ts";
-import { processEnvironment } from "../settings.ts";
-import { hookSeparator, startSettings } from "../start-settings.ts";
-import { webFlags, webVariables } from "../web-settings.ts";
+import { bounds } from "../settings/bounds.ts";
+import { idleVariables, idleVariablesIn } from "../settings/idle-variables.ts";
+import { logFlags, logVariables } from "../settings/log-settings.ts";
+import { processEnvironment } from "../settings/settings.ts";
+import { hookSeparator, startSettings } from "../settings/start-settings.ts";
+import { webFlags, webVariables } from "../settings/web-settings.ts";
 
 const boundFlags: Record<string, ValueDefinition> = Object.fromEntries(
   bounds.map(({ flag, unit, description, standard }) => [
@@ -127,7 +127,7 @@ export const startPage = definePage({
   async perform(args) {
     const settings = startSettings(args, processEnvironment);
     const log = settings.log && (await openedLog(settings.log));
-    const { start } = await import("../start.ts");
+    const { start } = await import("../wrapper/start.ts");
     try {
       await start({ ...settings, config: { ...settings.config, log }, command: args._ });
     } catch (error) {
@@ -138,7 +138,7 @@ export const startPage = definePage({
 
 /** Opens the log and begins it with what was set in vain. */
 async function openedLog(options: LogOptions): Promise<Log> {
-  const { openLog } = await import("../../broker/logtape-log.ts");
+  const { openLog } = await import("../../broker/log/logtape-log.ts");
   const log = openLog(options);
   for (const { name, reason } of idleVariablesIn(processEnvironment)) {
     log.info("setting has no effect", { setting: name, reason });

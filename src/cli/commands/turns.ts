@@ -1,13 +1,13 @@
 /**
  * The pages of lock, sem and take: a command that runs while it holds something.
  */
-import type { Connection } from "../../client/connection.ts";
+import type { Connection } from "../../client/connection/connection.ts";
 import type { GrantReply, PoolWant } from "../../protocol/pools.ts";
 import { usageError } from "../failure.ts";
 import { definePage } from "../page.ts";
-import { say } from "../say.ts";
-import { countFlag, type Environment, type Flags, processEnvironment } from "../settings.ts";
-import { turnFlags, turnSettings, turnVariables } from "../turn-flags.ts";
+import { countFlag, type Environment, type Flags, processEnvironment } from "../settings/settings.ts";
+import { turnFlags, turnSettings, turnVariables } from "../turns/turn-flags.ts";
+import { say } from "../wrapper/say.ts";
 
 const ownerVariables = [
   ["EPHEMERAL_OWNER", "Who counts as one: set for the command, and kept where it is set already"],
@@ -110,7 +110,7 @@ const ownerBytes = 4;
 async function hold(flags: Flags & { readonly _: readonly string[] }, held: Held): Promise<void> {
   const { pool, size, match = [], exports = false } = held;
   const { waitMs, ...settings } = turnSettings(flags);
-  const { takeTurn } = await import("../turn.ts");
+  const { takeTurn } = await import("../turns/turn.ts");
   const owner = processEnvironment.EPHEMERAL_OWNER || (await newOwner());
   const mode = flags.shared === true ? "shared" : "exclusive";
   const wants: readonly PoolWant[] = [{ pool, count: 1, match, mode, size }];

@@ -9,7 +9,7 @@ import { type Answer, type Ask, call, clientFlags } from "../call.ts";
 import { usageError } from "../failure.ts";
 import { type Paint, shownValue, table } from "../output.ts";
 import { definePage } from "../page.ts";
-import { choiceFlag, countFlag, durationFlag, waitFlag } from "../settings.ts";
+import { choiceFlag, countFlag, durationFlag, waitFlag } from "../settings/settings.ts";
 import { formatDuration } from "../units.ts";
 
 const waitHelp = "How long to wait for it; forever waits until it is there";

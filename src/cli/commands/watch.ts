@@ -6,7 +6,7 @@ import { clientFlags, connectionTo } from "../call.ts";
 import { EventLines } from "../event-lines.ts";
 import { printable } from "../output.ts";
 import { definePage } from "../page.ts";
-import { choiceFlag, clientSettings, processEnvironment } from "../settings.ts";
+import { choiceFlag, clientSettings, processEnvironment } from "../settings/settings.ts";
 
 export const watchPage = definePage({
   name: "watch",

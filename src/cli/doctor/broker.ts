@@ -7,7 +7,7 @@ import { brokerVersion } from "../../broker/version.ts";
 import { EphemeralError } from "../../protocol/errors.ts";
 import { connectionTo } from "../call.ts";
 import { HintedError, howToStart } from "../failure.ts";
-import { type ClientSettings, clientSettings, type Sources } from "../settings.ts";
+import { type ClientSettings, clientSettings, type Sources } from "../settings/settings.ts";
 import { type Finding, fail, ok, warn } from "./finding.ts";
 
 const topic = "pipe";

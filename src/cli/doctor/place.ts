@@ -5,9 +5,9 @@
 import { accessSync, constants, statSync } from "node:fs";
 import { dirname } from "node:path";
 import { pipeOfName } from "../../broker/broker-name.ts";
-import { claimedDirectories, leftoversIn, pipeBytesMax, wrongWith } from "../../broker/run-directory.ts";
-import { runRootOf } from "../run-root.ts";
-import type { Environment } from "../settings.ts";
+import { claimedDirectories, leftoversIn, pipeBytesMax, wrongWith } from "../../broker/pipe/run-directory.ts";
+import { runRootOf } from "../settings/run-root.ts";
+import type { Environment } from "../settings/settings.ts";
 import { type Finding, fail, ok, warn } from "./finding.ts";
 
 export function placeFindings(environment: Environment): readonly Finding[] {

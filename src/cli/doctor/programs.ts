@@ -5,9 +5,9 @@
 import { readFileSync } from "node:fs";
 import { brokerVersion } from "../../broker/version.ts";
 import { defaultLimits } from "../../protocol/limits.ts";
-import { findExecutable } from "../executable.ts";
-import type { Environment } from "../settings.ts";
-import { readLimits } from "../start-settings.ts";
+import type { Environment } from "../settings/settings.ts";
+import { readLimits } from "../settings/start-settings.ts";
+import { findExecutable } from "../wrapper/executable.ts";
 import { type Finding, fail, ok, warn } from "./finding.ts";
 
 export async function programFindings(environment: Environment): Promise<readonly Finding[]> {

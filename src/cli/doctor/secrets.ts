@@ -2,11 +2,11 @@
  * Where secrets come from for a broker that is started here and for clients, and whether the two are the same one. Says which
  * variable or file, never what is in it.
  */
-import { isSameText } from "../../broker/auth.ts";
+import { isSameText } from "../../broker/gates/auth.ts";
 import { EphemeralError } from "../../protocol/errors.ts";
 import { hintOf } from "../failure.ts";
-import { findSecret, secretVariables } from "../secret.ts";
-import type { Sources } from "../settings.ts";
+import { findSecret, secretVariables } from "../settings/secret.ts";
+import type { Sources } from "../settings/settings.ts";
 import { type Finding, fail, ok, warn } from "./finding.ts";
 
 const topic = "secret";

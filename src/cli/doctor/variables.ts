@@ -6,10 +6,10 @@ import { EphemeralError } from "../../protocol/errors.ts";
 import { suggestionFor } from "../../protocol/suggestion.ts";
 import { hintOf } from "../failure.ts";
 import { clientVariables, colourVariables } from "../help.ts";
-import { idleVariablesIn } from "../idle-variables.ts";
 import { commandNames, loadPage } from "../pages.ts";
-import { clientSettings, type Environment } from "../settings.ts";
-import { startSettings } from "../start-settings.ts";
+import { idleVariablesIn } from "../settings/idle-variables.ts";
+import { clientSettings, type Environment } from "../settings/settings.ts";
+import { startSettings } from "../settings/start-settings.ts";
 import { type Finding, fail, ok, warn } from "./finding.ts";
 
 const topic = "variables";

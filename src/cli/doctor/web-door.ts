@@ -4,8 +4,8 @@
  */
 import { readFileSync } from "node:fs";
 import { EphemeralError } from "../../protocol/errors.ts";
-import { findSecret } from "../secret.ts";
-import { type Sources, timeoutMsOf } from "../settings.ts";
+import { findSecret } from "../settings/secret.ts";
+import { type Sources, timeoutMsOf } from "../settings/settings.ts";
 import { type Finding, fail, ok, warn } from "./finding.ts";
 
 const topic = "web door";

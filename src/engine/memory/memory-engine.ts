@@ -34,12 +34,12 @@ import type {
 import { ExpiryHeap } from "../expiry-heap.ts";
 import type { Acquired, AcquireRequest, PoolItems, PoolSlot, PoolSlots, Renewed, WhyRequest } from "../pooling.ts";
 import { Waits } from "../wait-queue.ts";
-import { Channels } from "./channels.ts";
-import { Keyspace } from "./keyspace.ts";
-import { Leases } from "./leases.ts";
-import { MemorySharing, sharingWaits } from "./memory-sharing.ts";
-import { Onces } from "./once.ts";
-import { Pools } from "./pools.ts";
+import { Channels } from "./channels/channels.ts";
+import { Keyspace } from "./keys/keyspace.ts";
+import { Leases } from "./keys/leases.ts";
+import { Onces } from "./keys/once.ts";
+import { Pools } from "./pools/pools.ts";
+import { MemorySharing, sharingWaits } from "./sharing/memory-sharing.ts";
 import { explain } from "./why.ts";
 
 /** Fences grow across restarts: a broker would have to grant a thousand holds a millisecond to be overtaken. */

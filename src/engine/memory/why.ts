@@ -6,8 +6,8 @@ import { EphemeralError } from "../../protocol/errors.ts";
 import { whyListedMax } from "../../protocol/limits.ts";
 import type { WhyHolder, WhyQuarantined, WhyReply, WhyWaiter } from "../../protocol/pools.ts";
 import type { Caller, WaitInfo } from "../engine.ts";
-import type { Pool } from "./pool.ts";
-import { waitersOf, wantsInWords } from "./pool-wording.ts";
+import type { Pool } from "./pools/pool.ts";
+import { waitersOf, wantsInWords } from "./pools/pool-wording.ts";
 
 /** What goes by the name. */
 export interface WhySources {

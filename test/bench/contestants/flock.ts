@@ -1,7 +1,7 @@
 /** flock(2): the kernel's own lock on an open file, without a word to anybody. What no broker can reach: a bound, not a rival. */
 import { openSync } from "node:fs";
 import { join } from "node:path";
-import { openLibc } from "../../../src/broker/libc.ts";
+import { openLibc } from "../../../src/broker/pipe/libc.ts";
 import type { Contestant } from "../contestant.ts";
 
 const exclusive = 2;
