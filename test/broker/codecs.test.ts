@@ -81,4 +81,51 @@ describe("Connection with two codecs", () => {
     expect(await lines.ask({ id: 2, action: "get", key: "k" })).toMatchObject({ id: 2, ok: false });
     expect(await frames.ask({ id: 3, action: "get", key: "k" })).toMatchObject({ id: 3, ok: true, value });
   });
+
+  const unwritable: unknown = JSON.parse('{"__proto__":1}');
+  const reason = "Cannot write value: as MessagePack it would have a map with the key __proto__";
+
+  // Failed like this: the job was in flight with a session that did not know of it, until that ended, and then with the next.
+  test.each([
+    ["at once", 0],
+    ["after a wait", -1],
+  ])("leaves a job for others that its taker's codec cannot write, and says which, %s", async (_what, waitMs) => {
+    await using broker = await testBroker();
+    using lines = await lineClient(broker.pipe);
+    using frames = await frameClient(broker.pipe);
+    const push = { action: "queue.push", queue: "q", items: [{ id: "j", data: unwritable }] };
+    if (waitMs === 0) await lines.ask(push);
+    frames.say({ id: 1, action: "queue.take", queue: "q", waitMs });
+    frames.say({ id: 2, action: "ping" });
+    if (waitMs !== 0) {
+      expect(await frames.next()).toMatchObject({ id: 2, ok: true });
+      await lines.ask(push);
+    }
+    const message = `Cannot take job "j" of queue "q", which stays there for others: ${reason}`;
+    expect(await frames.next()).toMatchObject({ id: 1, ok: false, error: "bad_command", message });
+    const { jobs } = await lines.ask({ action: "queue.take", queue: "q" });
+    expect(jobs).toMatchObject([{ id: "j", data: unwritable, attempt: 1 }]);
+  });
+
+  test("gives a taker the jobs that its codec can write, and leaves the others as they stood", async () => {
+    await using broker = await testBroker();
+    using lines = await lineClient(broker.pipe);
+    using frames = await frameClient(broker.pipe);
+    const items = ["a", "b", "c", "d"].map((id, at) => ({ id, data: at % 2 ? 0 : unwritable }));
+    await lines.ask({ action: "queue.push", queue: "q", items });
+    const take = { action: "queue.take", queue: "q", count: 4 };
+    expect(await frames.ask(take)).toMatchObject({ jobs: [{ id: "b" }, { id: "d" }] });
+    expect(await lines.ask(take)).toMatchObject({ jobs: [{ id: "a" }, { id: "c" }] });
+  });
+
+  // Failed like this: the item was held by whoever was told that he could not have it.
+  test("keeps no item for a session whose codec cannot write it", async () => {
+    await using broker = await testBroker();
+    using lines = await lineClient(broker.pipe);
+    using frames = await frameClient(broker.pipe);
+    await lines.ask({ action: "pool.define", pool: "p", items: [{ value: unwritable }] });
+    const acquire = { action: "acquire", wants: [{ pool: "p" }] };
+    expect(await frames.ask(acquire)).toMatchObject({ ok: false, error: "bad_command", message: reason });
+    expect(await lines.ask(acquire)).toMatchObject({ ok: true });
+  });
 });

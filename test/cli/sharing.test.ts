@@ -93,7 +93,8 @@ describe("ephemeral limit", () => {
     [["limit", "api", "--penalize", "1s", "--rate", "1/1s"], "Cannot penalize"],
     [["limit", "api", "--penalize", "1s", "--", "true"], "Cannot penalize"],
     [["barrier", "ready"], "--parties is missing"],
-    [["barrier", "ready", "-n", "10001"], "wanted at most 10000 parties"],
+    [["barrier", "ready", "-n", "10001"], "Cannot read --parties: wanted at most 10000, got 10001"],
+    [["barrier", "ready", "-n", "0"], "got 0\nWrite: ephemeral barrier NAME -n 4"],
   ])("%j is a mistake", async (args, why) => {
     await using parts = await scene();
     const [ending, , stderr] = await parts.run(args);

@@ -253,6 +253,8 @@ describe("ephemeral lock", () => {
     [["lock", "--", "true"], 64, "LOCK is missing"],
     [["lock", "a", "-E", "256", "--", "true"], 64, "wanted at most 255"],
     [["sem", "a", "--", "true"], 64, "--seats is missing"],
+    [["sem", "a", "-n", "0", "--", "true"], 64, "got 0\nWrite: ephemeral sem NAME -n 3 -- command"],
+    [["sem", "a", "-n", "x", "--", "true"], 64, 'got "x"\nWrite: ephemeral sem NAME -n 3 -- command'],
   ])("%j: %i", async (args, status, why) => {
     await using turns = await Turns.open();
     const refused = await turns.run(args);

@@ -6,6 +6,7 @@ import type { HistoryReading, KeptMessage } from "../../engine/channels.ts";
 import type { Position } from "../../protocol/channels.ts";
 import type { Codec } from "../../protocol/codec.ts";
 import { Encoded, type EncodedValue } from "../../protocol/commands.ts";
+import { isOfCodec, writingFailure } from "../connections/writing.ts";
 
 /** What stands around the messages of a reply, and around the data of each. */
 const replyBytes = 512;
@@ -56,19 +57,8 @@ export function pageOf(messages: readonly KeptMessage[], { codec, frameBytesMax 
   return { messages: new Encoded(page), more: undefined };
 }
 
-/** JSON can hold what no MessagePack reader takes, a map with a key twice. */
 function isWritable({ data }: KeptMessage, codec: Codec): boolean {
-  if (isOfCodec(data, codec)) return true;
-  try {
-    codec.encode({ data: new Encoded(data) });
-    return true;
-  } catch {
-    return false;
-  }
-}
-
-function isOfCodec(data: EncodedValue, { name }: Codec): boolean {
-  return (typeof data === "string") === (name === "json");
+  return isOfCodec(data, codec) || writingFailure({ data: new Encoded(data) }, codec) === undefined;
 }
 
 function bytesAtMost({ data, key = "", trace = "", from = "" }: KeptMessage, codec: Codec): number {

@@ -5,6 +5,7 @@ import type { Codec } from "../../protocol/codec.ts";
 import { Encoded, type Reply, type Request } from "../../protocol/commands.ts";
 import { jsonText } from "../../protocol/json-values.ts";
 import type { BrokerConfig } from "../config.ts";
+import { writingFailure } from "../connections/writing.ts";
 import type { Row, Rows } from "../dispatcher.ts";
 import { storable } from "./values.ts";
 
@@ -49,7 +50,16 @@ function acquireRow(engine: Engine): Row<"acquire"> {
     handle: ({ wants, ttl, waitMs = 0, prefer, owner }, invocation) => {
       const request = { wants, ttlMs: ttl, prefersLast: prefer === "last", owner };
       const acquired = engine.acquire(request, invocation.waiting(waitMs));
-      return acquired instanceof Promise ? acquired.then(grantReply) : grantReply(acquired);
+      const reply = (granted: Acquired): Reply<"acquire"> => {
+        const told = grantReply(granted);
+        const { codec, session } = invocation;
+        const failure = codec.name === "json" ? undefined : writingFailure(told, codec);
+        if (failure === undefined) return told;
+        // Nobody would know of it: whoever cannot be told what he holds holds nothing.
+        void engine.releaseGrant(granted.id, session);
+        throw failure;
+      };
+      return acquired instanceof Promise ? acquired.then(reply) : reply(acquired);
     },
   };
 }

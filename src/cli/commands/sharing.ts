@@ -74,12 +74,9 @@ export const barrierPage = definePage({
   },
   async perform(args) {
     const key = args.barrier;
-    const parties = countFlag(args, { name: "parties", atLeast: 1 });
-    if (parties === undefined || parties > partiesMax) {
-      const actual =
-        parties === undefined ? "--parties is missing" : `wanted at most ${partiesMax} parties, got ${parties}`;
-      throw usageError(`Cannot wait at a barrier: ${actual}`, "Write: ephemeral barrier NAME -n 4");
-    }
+    const correction = "Write: ephemeral barrier NAME -n 4";
+    const parties = countFlag(args, { name: "parties", atLeast: 1, atMost: partiesMax, correction });
+    if (parties === undefined) throw usageError("Cannot wait at a barrier: --parties is missing", correction);
     const { waitMs, ...settings } = turnSettings(args);
     await passOrRun(args, {
       ...settings,

@@ -60,9 +60,9 @@ export const semPage = definePage({
     ...turnFlags,
   },
   async perform(args) {
-    const size = countFlag(args, { name: "seats", atLeast: 1 });
-    if (size === undefined)
-      throw usageError("Cannot take a seat: --seats is missing", "Write: ephemeral sem NAME -n 3 -- command");
+    const correction = "Write: ephemeral sem NAME -n 3 -- command";
+    const size = countFlag(args, { name: "seats", atLeast: 1, correction });
+    if (size === undefined) throw usageError("Cannot take a seat: --seats is missing", correction);
     await hold(args, { pool: args.semaphore, size, exports: true });
   },
 });

@@ -31,6 +31,8 @@ export interface ClientSettings {
 export interface Given {
   readonly from: string;
   readonly text: string;
+  /** What to do instead, where that is not to correct it or to leave it out. */
+  readonly correction?: string | undefined;
 }
 
 /** The first of the flag and the variables that is there. Empty counts as there, so that it can be refused. */
@@ -59,7 +61,8 @@ export function readNumber(given: Given, unit: Unit): number {
   throw usageError(`Cannot read ${given.from}: wanted ${unit.form}, got ${quoted(given.text)}`, correctionOf(given));
 }
 
-export function correctionOf({ from }: Given): string {
+export function correctionOf({ from, correction }: Given): string {
+  if (correction !== undefined) return correction;
   return from.startsWith("--") ? `Correct ${from}, or leave it out for the default` : `Correct ${from}, or unset it`;
 }
 
@@ -123,12 +126,16 @@ interface CountOptions {
   readonly name: string;
   readonly atLeast: number;
   readonly atMost?: number;
+  /** What to write instead, where the flag is required and cannot be left out. */
+  readonly correction?: string | undefined;
 }
 
 /** A flag that holds a count, at least `atLeast`; undefined when it was not given. */
-export function countFlag(flags: Flags, { name, atLeast, atMost = Infinity }: CountOptions): number | undefined {
-  const given = findGiven(name, [], { flags, environment: {} });
-  if (given === undefined) return undefined;
+export function countFlag(flags: Flags, options: CountOptions): number | undefined {
+  const { name, atLeast, atMost = Infinity, correction } = options;
+  const found = findGiven(name, [], { flags, environment: {} });
+  if (found === undefined) return undefined;
+  const given = { ...found, correction };
   const count = readNumber(given, countUnit);
   if (count >= atLeast && count <= atMost) return count;
   const wanted = count < atLeast ? `at least ${atLeast}` : `at most ${atMost}`;
