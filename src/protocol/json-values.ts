@@ -73,7 +73,8 @@ function notJson(actual: string): EphemeralError {
 }
 
 /** The caller's value again, of what `JSON.parse` made: `$binary` members become bytes, one `$` is taken off escaped ones. An
- *  object is changed in its place: most hold neither, and cost no copy. */
+ *  object is changed in its place: most hold neither, and cost no copy. It is to be read once, then.
+ *  Never fails: who writes JSON by himself would cut off, by one message, all who hear it. */
 export function fromJsonValue(value: unknown): unknown {
   if (typeof value !== "object" || value === null) return value;
   if (Array.isArray(value)) return value.map(fromJsonValue);
@@ -83,7 +84,7 @@ export function fromJsonValue(value: unknown): unknown {
   const [only = ""] = names;
   if (names.length === 1 && escapedKey.test(only)) {
     const member = members[only];
-    if (only === "$binary") return typeof member === "string" ? bytesOf(member) : value;
+    if (only === "$binary") return (typeof member === "string" ? bytesOf(member) : undefined) ?? value;
     return { [only.slice(1)]: fromJsonValue(member) };
   }
   // All of them its own: even __proto__ is set as the member it is.
@@ -102,10 +103,11 @@ export function base64(bytes: Uint8Array): string {
   return btoa(binary);
 }
 
-function bytesOf(text: string): Uint8Array {
+/** Undefined where `text` is no base64, and no bytes were meant. */
+function bytesOf(text: string): Uint8Array | undefined {
   try {
     return Uint8Array.from(atob(text), (character) => character.charCodeAt(0));
   } catch {
-    throw new EphemeralError("invalid_json", "Cannot read value: its $binary member is no base64");
+    return undefined;
   }
 }

@@ -2,7 +2,7 @@ import { describe, expect, test } from "bun:test";
 import { Client, type ClientCodec } from "../../src/client/client.ts";
 import { json } from "../../src/client/json-codec.ts";
 import { msgpack } from "../../src/msgpack/client-codec.ts";
-import { testBroker } from "../support/broker.ts";
+import { lineClient, testBroker } from "../support/broker.ts";
 import { HeardChannel } from "../support/heard-channel.ts";
 import { refusal } from "../support/refusal.ts";
 
@@ -39,6 +39,35 @@ test("A subscription by MessagePack recovers around a message that it cannot rea
   await writer.publish("room", 6);
   expect(await room.until(6)).toEqual(["2", "lost 3-3", "4", "lost 5-5", "recovered 2", "6"]);
 });
+
+// Whoever wrote such a message by himself cut every listener's connection, and with it what they held; as an event it ended
+// their processes.
+test.each(codecs)(
+  "A client with the codec %s hears what is written as bytes and is no base64 as it is",
+  async (_name, codec) => {
+    await using broker = await testBroker();
+    using client = new Client(broker.pipe, { codec, label: "reader" });
+    using raw = await lineClient(broker.pipe);
+    const bad = { $binary: "*" };
+    const room = new HeardChannel();
+    await client.subscribe("room", (told) => room.handler({ ...told, data: JSON.stringify(told.data) }), {
+      onEvent: room.onEvent,
+    });
+    const { promise: event, resolve } = Promise.withResolvers<unknown>();
+    await client.onEvent("e", resolve);
+    const session = (await client.ps()).find(({ label }) => label === "reader")?.session;
+    await raw.ask({ action: "publish", channel: "room", data: bad });
+    await raw.ask({ action: "publish", channel: "room", data: 2 });
+    await raw.ask({ action: "send", to: { session }, event: "e", data: bad });
+    await raw.ask({ action: "queue.push", queue: "q", items: [{ data: bad }], closes: true });
+    expect(await room.until(2)).toEqual([JSON.stringify(bad), "2"]);
+    expect(await event).toEqual(bad);
+    expect((await client.history("room", { limit: 10 })).messages.map(({ data }) => data)).toEqual([bad, 2]);
+    const jobs: unknown[] = [];
+    for await (const { data } of client.queue("q")) jobs.push(data);
+    expect(jobs).toEqual([bad]);
+  },
+);
 
 describe.each(codecs)("Client with the codec %s", (_name, codec) => {
   test.each(values)("stores %s, and a client of the other codec reads the same", async (_what, value) => {

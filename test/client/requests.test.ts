@@ -235,6 +235,19 @@ describe("a served method", () => {
 });
 
 describe("Client.send() and Client.onEvent()", () => {
+  // Reading changed what the next one read: bytes came of what looked like bytes, and one listener's changes were another's.
+  test("tell each listener of an event the same", async () => {
+    await using broker = await testBroker();
+    using client = new Client(broker.pipe);
+    const told: unknown[] = [];
+    for (let listener = 0; listener < 3; listener++) await client.onEvent("e", (data) => told.push(data));
+    const [one] = await client.ps();
+    const data = { looksLikeBytes: { $$binary: { $binary: "AQ==" } }, bytes: Uint8Array.of(1) };
+    await client.send({ session: one?.session ?? "" }, "e", data);
+    await client.ping();
+    expect(told).toEqual([data, data, data]);
+  });
+
   test("reach the session that is meant, its listeners of that event, until they are stopped", async () => {
     await using broker = await testBroker();
     using listener = new Client(broker.pipe);

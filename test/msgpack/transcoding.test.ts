@@ -144,13 +144,12 @@ describe("a value", () => {
   test("that MessagePack cannot carry is refused to its reader, whose connection goes on", async () => {
     await using clients = await bothClients();
     await clients.setText("proto", '{"__proto__":1}');
-    await clients.setText("notBase64", '{"$binary":"*"}');
     expect(await clients.packed.ask({ id: 1, action: "get", key: "proto" })).toMatchObject({
       id: 1,
       error: "bad_command",
     });
     for (let id = 2; id < 8; id++) {
-      expect(await clients.packed.ask({ id, action: "get", key: "notBase64" })).toMatchObject({ id, ok: false });
+      expect(await clients.packed.ask({ id, action: "get", key: "proto" })).toMatchObject({ id, ok: false });
     }
     clients.packed.say({ id: 9, action: "get", key: "later", waitMs: -1 });
     expect((await clients.packed.ask({ id: 10, action: "ping" })).id).toBe(10);

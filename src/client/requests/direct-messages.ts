@@ -120,11 +120,12 @@ export class DirectMessages implements Requests, PushListener {
   }
 
   /** What a listener throws is its own: it ends no connection, and is not lost either. */
-  #tell({ event, data, from }: EventPush): void {
+  #tell({ event, data: member, from }: EventPush): void {
+    const data = this.#connection.codec.fromMember(member);
     for (const hearing of this.#hearings) {
       if (hearing.event !== event) continue;
       queueMicrotask(() => {
-        if (this.#hearings.has(hearing)) hearing.listener(this.#connection.codec.fromMember(data), { from });
+        if (this.#hearings.has(hearing)) hearing.listener(data, { from });
       });
     }
   }
