@@ -1,7 +1,9 @@
 import { describe, expect, test } from "bun:test";
+import { join } from "node:path";
 import { Client } from "../../src/client/client.ts";
 import { PipeTransport } from "../../src/client/transports/pipe-transport.ts";
 import type { Transport } from "../../src/client/transports/transport.ts";
+import { temporaryDirectory } from "../support/broker.ts";
 import { ManualClientClock } from "../support/manual-client-clock.ts";
 import { scriptedBroker } from "../support/scripted-broker.ts";
 
@@ -40,6 +42,49 @@ describe("Client, where what dials cannot be loaded,", () => {
     expect(error).not.toHaveProperty("details");
     expect((error as Error).message).toContain(`no broker at /run/sock within 1500 ms (${notLoaded.message})`);
     expect([client.state, clock.reconnectsInMs]).toEqual(["disconnected", []]);
+  });
+});
+
+/** A `Client` of a bundle in which what follows a loss cannot be loaded. */
+async function clientWithoutRecovery(directory: string): Promise<typeof Client> {
+  const unloadable: Bun.BunPlugin = {
+    name: "unloadable",
+    setup: (build) =>
+      void build.onLoad({ filter: /connection\/recovery\.ts$/ }, () => ({
+        contents: `throw new TypeError(${JSON.stringify(notLoaded.message)}); export const Recovery = undefined;`,
+      })),
+  };
+  const entry = join(import.meta.dir, "../../src/client/client.ts");
+  await Bun.build({
+    entrypoints: [entry],
+    outdir: directory,
+    naming: "client.js",
+    target: "bun",
+    plugins: [unloadable],
+  });
+  return (await import(join(directory, "client.js"))).Client;
+}
+
+describe("Client, where what follows a loss cannot be loaded,", () => {
+  // A local client's transport keeps the process alive: it did for ever, as nobody opened it nor closed it.
+  test("closes what was dialled beside it, also later, and tries again", async () => {
+    using directory = temporaryDirectory();
+    const Bundled = await clientWithoutRecovery(directory.path);
+    const clock = new ManualClientClock();
+    const told: string[] = [];
+    const [open, close] = [() => told.push("opened"), () => told.push("closed")];
+    const transport: Transport = { endpoint: "", unsentBytes: 0, open, close, send() {}, ref() {}, unref() {} };
+    const late = Promise.withResolvers<Transport>();
+    const dials = [transport, late.promise];
+    using client = new Bundled("/run/sock", { clock, dial: () => dials.shift() as Transport | Promise<Transport> });
+    client.get("k").catch(() => {});
+    expect(await clock.reconnectPlanned()).toBe(1000);
+    expect(told).toEqual(["closed"]);
+    clock.advance(1000);
+    expect(client.state).toBe("connecting");
+    late.resolve(transport);
+    await clock.reconnectPlanned();
+    expect(told).toEqual(["closed", "closed"]);
   });
 });
 
@@ -86,5 +131,32 @@ describe("Client, while what dials is being loaded,", () => {
     const [open, close] = [() => told.resolve("opened"), () => told.resolve("closed")];
     dialled({ endpoint: "", unsentBytes: 0, open, close, send() {}, ref() {}, unref() {} });
     expect(await told.promise).toBe("closed");
+  });
+
+  // Its session was taken for lost some time after that, and the caller told of what he had given up himself.
+  test("hears nothing of a dial that fails after it was closed", async () => {
+    await using broker = await scriptedBroker();
+    const clock = new ManualClientClock();
+    const again = Promise.withResolvers<Transport>();
+    const dials = [new PipeTransport(broker.pipe), again.promise];
+    const lost: unknown[] = [];
+    const dial = (): Transport | Promise<Transport> => dials.shift() as Transport | Promise<Transport>;
+    const options = { clock, dial, lingerMs: 3000, onLost: (holds: unknown) => lost.push(holds) };
+    const client = new Client(broker.pipe, options);
+    const lease = client.lease("accounts", "w1");
+    const connection = await broker.greeted();
+    connection.answer(await connection.next(), { value: 0, fence: 1 });
+    expect(await lease).toBe(0);
+    const cut = new Promise((resolve) => client.onState((state) => state === "reconnecting" && resolve(state)));
+    connection.cut();
+    await cut;
+    clock.advance(1000);
+    expect(dials).toEqual([]);
+    client.close();
+    again.reject(notLoaded);
+    await new Promise((resolve) => setImmediate(resolve));
+    clock.advance(3000);
+    await new Promise((resolve) => setImmediate(resolve));
+    expect([lost, clock.alarmsCount]).toEqual([[], 0]);
   });
 });

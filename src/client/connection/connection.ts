@@ -190,22 +190,24 @@ export class Connection {
 
   async #dial(): Promise<void> {
     const { dial, clock, timeoutMs, secret } = this.#options;
-    const [transport, { Recovery }] = await Promise.all([dial(), import("./recovery.ts")]);
+    const dialling = dial();
+    const [transport, { Recovery }] = await Promise.all([dialling, import("./recovery.ts")]).catch(async (error) => {
+      (await dialling).close(); // nobody opens it, and it may keep the process alive
+      throw error;
+    });
     if (this.#refusal !== undefined) return transport.close(); // closed meanwhile
-    const fail = (call: Call, reason: Reason): void => this.#fail(call, reason);
-    const told = { handles: this.handles, onOver: () => this.#unwant(), fail };
+    const told = { handles: this.handles, onOver: () => this.#unwant(), fail: this.#fail };
     this.#recovery ??= new Recovery({ ...this.#options, ...told });
     const recovery = this.#recovery;
-    const { introduction, resumption } = recovery;
     const link = new Link(
-      { transport, codec: this.codec, clock, greetingMs: timeoutMs, secret, introduction },
+      { transport, codec: this.codec, clock, greetingMs: timeoutMs, secret, introduction: recovery.introduction },
       {
         onPush: (push) => this.pushListeners.push(push),
         onRoom: () => this.#drain(),
         onGreeted: (hello) => this.#greeted(hello, recovery),
         onLost: (loss) => this.#lost(loss, link),
         onRefused: (error) => this.#refuse(error),
-        onAnswered: (call, reply) => this.#say(resumption.answered({ call, reply }, () => this.#unsettled())),
+        onAnswered: (call, reply) => this.#say(recovery.resumption.answered({ call, reply }, () => this.#unsettled())),
       },
     );
     this.#link = link;
@@ -216,7 +218,7 @@ export class Connection {
   /** An error of ours says why to stay away; any other, that something could not be loaded or asked now. */
   #failedToDial(error: Error): void {
     if (error instanceof EphemeralError) this.#refuse(error);
-    else this.#lost(error);
+    else if (this.#refusal === undefined) this.#lost(error);
   }
 
   #greeted(hello: Reply<"hello">, recovery: Recovery): void {
@@ -241,13 +243,12 @@ export class Connection {
   #lost(loss: Error, link?: Link): void {
     this.#link = undefined;
     this.#lastLoss = loss;
-    const recovery = this.#recovery;
-    const again = recovery?.lost(loss, link) ?? [];
+    const again = this.#recovery?.lost(loss, link) ?? [];
     for (const call of again) this.#armSweep(call.deadlineMs);
     this.pushListeners.cut();
     this.#backlog.putBack(again);
-    recovery?.resumption.cut();
-    this.#delayMs = recovery?.delayMs() ?? loadAgainMs;
+    this.#recovery?.resumption.cut();
+    this.#delayMs = this.#recovery?.delayMs() ?? loadAgainMs;
     this.#advance(this.#isWanted ? "lost" : "left");
   }
 
@@ -292,8 +293,8 @@ export class Connection {
     this.#armSweep(nextMs);
   }
 
-  #fail(call: Call, reason: Reason): void {
+  readonly #fail = (call: Call, reason: Reason): void => {
     const mayHaveRun = this.#recovery?.mayHaveRun(call, this.#link) === true;
     call.fail(refused(reason, { action: call.action, mayHaveRun }));
-  }
+  };
 }
