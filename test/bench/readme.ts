@@ -22,10 +22,10 @@ export async function writeFigures(results: readonly Result[], circumstances: st
 function rowOf({ id, title, headline, goals }: Result): readonly string[] {
   const { unit, ours, rival, ratio } = headline;
   return [
-    `${id}: ${title}; ${unit}`,
+    `**${id}** ${title}<br>${unit}`,
     formatNumber(ours),
     rival === undefined ? "" : `${rival.name}: ${formatNumber(rival.value)}`,
     ratio === undefined ? "" : formatNumber(ratio),
-    goals.map((goal) => `${marks[verdictOn(goal)]} ${goal.text} (${formatNumber(goal.value)})`).join("; "),
+    goals.map((goal) => `${marks[verdictOn(goal)]} ${goal.text} (${formatNumber(goal.value)})`).join("<br>"),
   ];
 }
