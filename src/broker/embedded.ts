@@ -9,7 +9,9 @@ import { type BrokerOptions, brokerConfig } from "./config.ts";
 
 export { EphemeralError } from "../protocol/errors.ts";
 export type { RunningBroker } from "./broker.ts";
+export type { EndReason } from "./broker-state.ts";
 export type { BrokerOptions } from "./config.ts";
+export type { Log } from "./log/log.ts";
 
 /** Starts a broker on a private unix socket. Its directory is made in `runRoot`, else in the temporary directory. Neither
  *  reads nor sets an environment variable: hand `pipe` to the clients.

@@ -16,8 +16,11 @@ import { dialling } from "./transports/dialling.ts";
 
 export type { ChannelInfo, Member, Position } from "../protocol/channels.ts";
 export type { ClientCodec } from "../protocol/codec.ts";
+export type { Health, ListedItem, SessionInfo, Stats } from "../protocol/commands.ts";
 export { EphemeralError } from "../protocol/errors.ts";
-export type { WhyReply } from "../protocol/pools.ts";
+export type { Limits } from "../protocol/limits.ts";
+export type { GrantedItem, WhyReply } from "../protocol/pools.ts";
+export type { Addressee } from "../protocol/requests.ts";
 export type { LimitGrant, QueueCounts, QueueInfo } from "../protocol/sharing.ts";
 export type {
   ChannelEvent,
@@ -54,7 +57,7 @@ export type {
 export type { Job, NackOptions } from "./sharing/job.ts";
 export type { Queue } from "./sharing/sharing.ts";
 export type { Grant } from "./turns/grant.ts";
-export type { PoolHandle, Wants } from "./turns/turns.ts";
+export type { Holding, PoolHandle, Wants } from "./turns/turns.ts";
 export type { Watch, WatchEvent, WatchOptions } from "./watches.ts";
 
 export class Client extends Later {

@@ -198,6 +198,7 @@ describe("The client of the package", () => {
   const user = `import { Broker, Client, EphemeralError, type BrokerOptions, type ClientOptions } from "ephemerald";
     import { Client as Only } from "ephemerald/client";
     import { msgpack } from "ephemerald/msgpack";
+    import { LocalBroker } from "ephemerald/local";
     import { startBroker } from "ephemerald/broker";
     const options: BrokerOptions = { defaultTTL: 5000, limits: { itemsMax: 5 } };
     export async function main(): Promise<number> {
@@ -213,7 +214,16 @@ describe("The client of the package", () => {
       // @ts-expect-error there is no such option
       new Broker({ ports: 1 });
       return number;
-    }`;
+    }
+    // What a library that exports it must be able to name.
+    declare const client: Only;
+    export const { acquire, barrier, channels, health, history, list, lock, onEvent, onState, pool, presence, ps, publish } = client;
+    export const { queue, rateLimit, request, send, serve, stats, subscribe, watch, why, withItem, withSeat } = client;
+    export const [holding, job, same] = [acquire("p"), queue("q").info(), new LocalBroker().client() satisfies Client];
+    export const granted = holding.then(({ items }) => items);
+    export const embedded = startBroker().then((broker) => ({ ...broker }));
+    export const limits = { ...({} as NonNullable<BrokerOptions["limits"]>) };
+    export const configured = { ...({} as NonNullable<Parameters<typeof startBroker>[0]>) };`;
 
   const resolutions = [
     ["bundler", { module: "esnext", moduleResolution: "bundler" }],
@@ -231,6 +241,8 @@ describe("The client of the package", () => {
       const compilerOptions = {
         strict: true,
         noEmit: true,
+        declaration: true,
+        isolatedModules: true,
         skipLibCheck: false,
         target: "es2022",
         types: [],
