@@ -23,6 +23,11 @@ describe("LineReader.read()", () => {
     }
   });
 
+  // The first empty line that ended in CRLF cut the connection.
+  test("takes no notice of a CR before a line's end, also where nothing else is before it", () => {
+    expect(readBy(new LineReader(100), '\r\n{"a":1}\r\n\n\r', "\n", '{"b":2}\r\n')).toEqual([{ a: 1 }, { b: 2 }]);
+  });
+
   test("keeps a line without its end back", () => {
     const reader = new LineReader(100);
     expect(readBy(reader, '{"a":1}')).toEqual([]);

@@ -172,16 +172,18 @@ export class Continuity {
     this.#release();
     if (this.#newest > this.#offset && (hasMoved || this.#offset > before)) return "page";
     this.#pass(this.#newest);
+    if (this.#isOpening) return undefined;
     this.#state = "live";
     if (this.#recovered !== undefined) this.#tell({ event: "recovered", count: this.#recovered });
     this.#recovered = undefined;
     return undefined;
   }
 
-  /** Goes to `offset`; what lies between is lost. */
+  /** Goes to `offset`; what lies between is lost. As `#accept`, does nothing once whoever was told closed the client: the next
+   *  subscription goes on behind what he was told. */
   #pass(offset: number): void {
     const from = this.#offset + 1;
-    if (offset < from) return;
+    if (offset < from || this.#isOpening) return;
     this.#offset = offset;
     this.#tell({ event: "lost", from, to: offset });
   }
@@ -217,6 +219,7 @@ export class Continuity {
   }
 
   #accept({ offset, message }: Step): void {
+    if (this.#isOpening) return;
     this.#offset = offset;
     if (message === undefined) return;
     if (this.#recovered !== undefined) this.#recovered++;

@@ -234,8 +234,10 @@ export class Feed {
         command: { action: "history", channel, ...page },
         read: (reply) => {
           const { messages, offset, more } = pageOf(reply);
-          for (const message of messages)
-            if (this.#listeners.has(listener)) hand(listener.handler, this.#read(message));
+          for (const message of messages) {
+            if (!this.#listeners.has(listener) || connection.state === "closed") return;
+            hand(listener.handler, this.#read(message));
+          }
           const last = messages.at(-1)?.offset ?? offset;
           since = last;
           // What was told to the others meanwhile is read, too.

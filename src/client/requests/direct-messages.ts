@@ -125,7 +125,7 @@ export class DirectMessages implements Requests, PushListener {
     for (const hearing of this.#hearings) {
       if (hearing.event !== event) continue;
       queueMicrotask(() => {
-        if (this.#hearings.has(hearing)) hearing.listener(data, { from });
+        if (this.#hearings.has(hearing) && this.#connection.state !== "closed") hearing.listener(data, { from });
       });
     }
   }

@@ -29,7 +29,8 @@ export class LineReader implements MessageReader {
     const lines = this.#textOf(chunk).split("\n");
     lines[0] = this.#rest + lines[0];
     this.#rest = lines.pop() ?? "";
-    for (const line of lines) if (line !== "" && onMessage(messageIn(line)) === false) return;
+    // The CR of a CRLF is no line, and nothing else so short is a message.
+    for (const line of lines) if (line.length > 1 && onMessage(messageIn(line)) === false) return;
     if (this.#rest.length <= this.#lineLengthMax) return;
     throw new EphemeralError("too_large", `Cannot read frame: it has over ${this.#lineLengthMax} bytes, the limit`);
   }
