@@ -37,6 +37,6 @@ function refuseNotFinite(command: object): void {
   // The vocabulary's objects are literals with own members only, so `in` needs no second check.
   for (const name in command) {
     const member: unknown = command[name as keyof typeof command];
-    if (typeof member === "number" && !Number.isFinite(member)) throw notFinite(member);
+    if (typeof member === "number" && !Number.isFinite(member)) throw notFinite(member, name);
   }
 }

@@ -2,6 +2,7 @@
  * All that a client does beside values and leases, in parts that are loaded with the first call of each. What is to be known of
  * their methods stands with each part's interface; here they are only named.
  */
+import { EphemeralError } from "../protocol/errors.ts";
 import type { Reports } from "./broker-reports.ts";
 import type { Publication, PublishOptions } from "./channels/channel-options.ts";
 import type { Messaging } from "./channels/messaging.ts";
@@ -27,6 +28,9 @@ const methods: { readonly [Name in keyof Parts]: readonly (keyof All & keyof Par
   singleFlight: ["once"],
   watches: ["watch"],
 };
+
+/** What each calls back is its second argument. Without types to tell, who forgets it would never hear why nothing comes. */
+const callingBack = /^(on(ce|Event)|subscribe|serve|watch)$/;
 
 type Parts = ReturnType<typeof partsOf>;
 type PartOf<Name extends keyof Parts> =
@@ -61,6 +65,10 @@ class Loader {
     for (const [part, names] of Object.entries(methods)) {
       for (const name of names) {
         const value = function (this: Loader, ...given: unknown[]): Promise<unknown> {
+          if (callingBack.test(name) && typeof given[1] !== "function") {
+            const text = `Cannot ${name}: wanted a function, got ${typeof given[1]}`;
+            return Promise.reject(new EphemeralError("bad_command", text));
+          }
           // The table names parts and their methods.
           const [key, parts] = [part as keyof Parts, this.#parts as Record<keyof Parts, LatePart<unknown>>];
           return parts[key].call((loaded) => (loaded as Record<keyof Parts, Methods>)[key][name](...given));

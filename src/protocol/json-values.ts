@@ -64,8 +64,8 @@ function checked(value: unknown, form: Form, depth = 0): unknown {
 }
 
 /** A number for which JSON has no text, in a command. */
-export function notFinite(actual: number): EphemeralError {
-  return new EphemeralError("bad_command", `Cannot send command: wanted finite numbers, got ${actual}`);
+export function notFinite(actual: number, name = "number"): EphemeralError {
+  return new EphemeralError("bad_command", `Cannot send command: wanted a finite ${name}, got ${actual}`);
 }
 
 function notJson(actual: string): EphemeralError {

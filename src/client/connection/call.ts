@@ -65,7 +65,7 @@ export class Call<Name extends CommandName = CommandName, Result = unknown> {
     this.#codec = start.codec ?? json;
     this.#prepared = this.#codec.prepare(request.command);
     this.deadlineMs = start.deadlineMs;
-    if (request.waitMs !== undefined && !Number.isFinite(request.waitMs)) throw notFinite(request.waitMs);
+    if (request.waitMs !== undefined && !Number.isFinite(request.waitMs)) throw notFinite(request.waitMs, "waitMs");
   }
 
   get command(): Outgoing {

@@ -1,0 +1,39 @@
+import { describe, expect, test } from "bun:test";
+import { Client, type EphemeralError } from "../../src/client/client.ts";
+
+/** The client as plain JavaScript sees it: nothing says what a method takes. */
+type Untyped = Record<string, (...given: unknown[]) => Promise<unknown>>;
+
+const refusalOf = (promise: Promise<unknown> | undefined): Promise<EphemeralError | undefined> =>
+  Promise.resolve(promise).then(
+    () => undefined,
+    (error) => error,
+  );
+
+describe("Client, in plain JavaScript,", () => {
+  // What was none stood at the broker as a listener, and nobody ever heard why nothing came.
+  test.each(["subscribe", "watch", "serve", "onEvent", "once"])(
+    "refuses %s without a function, and asks nothing",
+    async (method) => {
+      using client = new Client("/nowhere/sock");
+      const untyped = client as unknown as Untyped;
+      const wanted = `Cannot ${method}: wanted a function, got`;
+      expect(await refusalOf(untyped[method]?.("name"))).toMatchObject({
+        code: "bad_command",
+        message: `${wanted} undefined`,
+      });
+      expect(await refusalOf(untyped[method]?.("name", { history: 1 }))).toMatchObject({ message: `${wanted} object` });
+      expect(client.state).toBe("disconnected");
+    },
+  );
+
+  test.each([
+    ["ttl", (client: Client) => client.set("k", 1, Number.NaN)],
+    ["version", (client: Client) => client.del("k", { version: Number.POSITIVE_INFINITY })],
+    ["waitMs", (client: Client) => client.get("k", { waitMs: Number.NaN })],
+  ])("names what is no number where JSON would say null: %s", async (name, say) => {
+    using client = new Client("/nowhere/sock");
+    const refusal = await refusalOf(say(client));
+    expect(refusal?.message).toMatch(new RegExp(`^Cannot send command: wanted a finite ${name}, got (NaN|Infinity)$`));
+  });
+});
