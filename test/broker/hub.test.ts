@@ -39,7 +39,7 @@ function scene({ heldMax = 1000 } = {}) {
   const hub = new Hub({ engine: asked, limits, clock });
   const pushed: number[] = [];
   const subscriber: Subscriber = {
-    closing: undefined,
+    isOver: false,
     codec,
     session: new Session({ id: "s1", door: "pipe", startedAtMs: 0, peerPid: undefined }),
     openStream: (options: StreamOptions) => {

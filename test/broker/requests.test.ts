@@ -1,5 +1,8 @@
 import { describe, expect, test } from "bun:test";
+import { brokerConfig } from "../../src/broker/config.ts";
+import { assembleBroker } from "../../src/broker/core.ts";
 import { type LineClient, lineClient, testBroker } from "../support/broker.ts";
+import { ManualClock } from "../support/manual-clock.ts";
 import { msgpackClient } from "../support/msgpack-client.ts";
 import { rawClient } from "../support/raw-client.ts";
 import { until } from "../support/until.ts";
@@ -281,6 +284,32 @@ describe("a slow reader", () => {
     slow.resume();
     await slow.closed;
     expect(await asker.ask({ id: 1, action: "ping" })).toMatchObject({ ok: true });
+  });
+
+  // It counted as reached, for as long as what it had been told before was unread.
+  test("that has hung up is told of no event, and nobody believes that it was", async () => {
+    const config = brokerConfig({ runRoot: "" });
+    const core = assembleBroker({
+      config,
+      endpoint: "",
+      clock: new ManualClock(),
+      collect: () => {},
+      draining: () => {},
+    });
+    const said: string[] = [];
+    const dial = (write: (data: string | Uint8Array) => number) =>
+      core.connections.open(
+        { write, pause: () => {}, resume: () => {}, end: () => {} },
+        { door: "pipe", pid: undefined },
+      );
+    const slow = dial(() => 0);
+    const asker = dial((data) => said.push(`${data}`) && data.length);
+    slow?.receive(Buffer.from('{"action":"ping"}\n'));
+    slow?.peerEnded();
+    asker?.receive(Buffer.from(`{"action":"send","to":{"session":"${slow?.session.id}"},"event":"e","data":1}\n`));
+    await until(() => said.length > 0);
+    expect(JSON.parse(said.join(""))).toEqual({ ok: true, receivers: 0 });
+    await core.stop();
   });
 
   test("of requests is asked as much as it may have at once, and the rest in its order as it answers", async () => {

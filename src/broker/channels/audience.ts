@@ -151,7 +151,7 @@ function pushExcepted(subscription: Subscription, pushes: Pushes): void {
 }
 
 /** Each message to the member whose turn it is, or to the next that has room. Without room anywhere the overflow of the one
- *  in turn decides. A connection that is being closed takes whatever it is told, and says none of it: no turn is its. */
+ *  in turn decides. A connection that is over takes whatever it is told, and says none of it: no turn is its. */
 function shareOut(group: Group, pushes: Pushes): void {
   for (const [index, publication] of pushes.publications.entries()) {
     const candidates = inTurn(group).filter((member) => mayTake(member) && isFor(publication, member));
@@ -173,7 +173,7 @@ function inTurn({ members, turn }: Group): readonly Subscription[] {
 }
 
 function mayTake({ held, subscriber }: Subscription): boolean {
-  return held === undefined && subscriber.closing === undefined;
+  return held === undefined && !subscriber.isOver;
 }
 
 function isFor({ exceptSelf, message }: Publication, { subscriber }: Subscription): boolean {

@@ -8,7 +8,7 @@ import type { Push } from "../../protocol/pushes.ts";
 import type { Connection } from "../connections/connection.ts";
 import type { Frame, PushBatch, PushFrame, PushStream } from "../connections/push-stream.ts";
 
-export type Subscriber = Pick<Connection, "closing" | "codec" | "openStream" | "session">;
+export type Subscriber = Pick<Connection, "codec" | "isOver" | "openStream" | "session">;
 
 export interface Subscription {
   readonly subscriber: Subscriber;

@@ -66,7 +66,7 @@ export class Connection implements Carrier {
     authFailed: (connection, action) => connection.#authFailed(action),
   };
   static readonly #streamsHost: StreamsHost = {
-    isOver: (connection) => connection.#state === "closing" || connection.#state === "closed",
+    isOver: (connection) => connection.isOver,
     close: (connection) => queueMicrotask(() => connection.close(closeCodes.slow, "pushes were not read in time")),
     fellBehind: (connection) => connection.#parts.log?.warning("reader is behind", { session: connection.#session.id }),
   };
@@ -135,6 +135,11 @@ export class Connection implements Carrier {
     this.close(closeCodes.kicked, "taken over by another connection");
   }
 
+  /** It is being closed or gone, whoever closes it: what it is told from now on is not said. */
+  get isOver(): boolean {
+    return this.#state === "closing" || this.#state === "closed";
+  }
+
   /** Nothing it says is read, for at most `stallMs`. */
   get isPaused(): boolean {
     return this.#state === "paused";
@@ -172,7 +177,7 @@ export class Connection implements Carrier {
   }
 
   #endWithPeer(): void {
-    if (!this.#hasPeerEnded || this.#state === "closed" || this.#state === "closing" || !this.#inbox.isEmpty) return;
+    if (!this.#hasPeerEnded || this.isOver || !this.#inbox.isEmpty) return;
     this.#finish();
   }
 
@@ -190,7 +195,7 @@ export class Connection implements Carrier {
 
   /** Says why, lets what was said leave, and closes. A peer that does not read is cut off after `stallMs`. */
   close(code: number, reason: string): void {
-    if (this.#state === "closing" || this.#state === "closed") return;
+    if (this.isOver) return;
     this.closing = { code, reason };
     if (!this.session.isAnonymous || this.#streams !== undefined) this.push(this.#farewell(code, reason));
     this.#finish();

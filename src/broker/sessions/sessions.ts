@@ -14,7 +14,7 @@ import { type Door, Session } from "./session.ts";
 import { nextSessionState, type SessionEvent } from "./session-state.ts";
 
 /** Whoever carries a session; told when another one takes it over. */
-export type Carrier = Pick<Connection, "takenOver" | "close" | "closing" | "codec" | "openStream">;
+export type Carrier = Pick<Connection, "takenOver" | "close" | "codec" | "isOver" | "openStream">;
 
 /** What a client says to go on with a session. */
 export interface SessionClaim {
@@ -78,7 +78,7 @@ export class Sessions {
    *  ended. */
   carrierOf(session: Session): Carrier | undefined {
     const carrier = this.#alive.get(session.id)?.carrier;
-    return carrier?.closing === undefined ? carrier : undefined;
+    return carrier?.isOver ? undefined : carrier;
   }
 
   /** Says who carries `session` now. */
