@@ -50,8 +50,8 @@ export class Connection {
   #link: Link | undefined;
   /** There as soon as anything was dialled. */
   #recovery: Recovery | undefined;
-  /** How long to stay away before the next dial. */
-  #delayMs = loadAgainMs;
+  /** When to dial again. */
+  #dueAtMs = 0;
   /** Calls whose callers wait for an answer. */
   #pending = 0;
   #lastLoss: Error | undefined;
@@ -87,7 +87,10 @@ export class Connection {
 
   /** Keeps the process alive, as a call would, until what it returns is called. */
   hold(): () => void {
-    if (this.#pending++ === 0) this.#link?.ref();
+    if (this.#pending++ === 0) {
+      this.#link?.ref();
+      if (this.#state === "reconnecting") this.#armReconnect();
+    }
     return this.#onSettled;
   }
 
@@ -110,16 +113,9 @@ export class Connection {
     const link = this.#link;
     if (link?.hasRoom && this.#backlog.isEmpty) this.#send(link, call);
     else this.#backlog.add(call);
-    this.#await(call);
-    if (this.#state === "disconnected") this.#advance("wanted");
-  }
-
-  /** From now on the call's answer is awaited. */
-  #await(call: Call): void {
     this.#armSweep(call.deadlineMs);
-    if (this.#pending++ > 0) return;
-    this.#link?.ref();
-    if (this.#state === "reconnecting") this.#armReconnect();
+    this.hold();
+    if (this.#state === "disconnected") this.#advance("wanted");
   }
 
   #send(link: Link, call: Call): void {
@@ -184,8 +180,9 @@ export class Connection {
   /** Only calls keep the process alive, and they have no socket now; a session that waits does not. */
   #armReconnect(): void {
     this.#cancelReconnect?.();
+    const { clock } = this.#options;
     const due = { alarm: () => this.#advance("due"), keepsAlive: this.#pending > 0 };
-    this.#cancelReconnect = this.#options.clock.after(this.#delayMs, due);
+    this.#cancelReconnect = clock.after(this.#dueAtMs - clock.nowMs(), due);
   }
 
   async #dial(): Promise<void> {
@@ -231,7 +228,8 @@ export class Connection {
 
   #letGo(command: Outgoing): Call {
     const call = this.#newCall({ command }, { resolve() {}, reject() {} });
-    this.#await(call);
+    this.#armSweep(call.deadlineMs);
+    this.hold();
     return call;
   }
 
@@ -248,7 +246,7 @@ export class Connection {
     this.pushListeners.cut();
     this.#backlog.putBack(again);
     this.#recovery?.resumption.cut();
-    this.#delayMs = this.#recovery?.delayMs() ?? loadAgainMs;
+    this.#dueAtMs = this.#options.clock.nowMs() + (this.#recovery?.delayMs() ?? loadAgainMs);
     this.#advance(this.#isWanted ? "lost" : "left");
   }
 
