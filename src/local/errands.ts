@@ -18,7 +18,7 @@ export class Errands {
       this.#state = "bursting";
       this.#burstEndsAtMs = performance.now() + burstMs;
       // Keeps no process alive: whoever waits for an errand does.
-      setTimeout(this.#rested, 0).unref();
+      setTimeout(this.#rested, 0).unref?.();
     }
     if (this.#state === "bursting" && performance.now() > this.#burstEndsAtMs) this.#state = "resting";
     if (this.#state === "bursting") queueMicrotask(this.#next);

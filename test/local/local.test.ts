@@ -46,6 +46,23 @@ describe("LocalBroker", () => {
     expect(performance.now() - startedAtMs).toBeLessThan(2000);
   });
 
+  // The second command found no timer to unref, within a timer of its own, and ended the process.
+  test("answers where timers are numbers, as jsdom has them, and nothing is immediate", async () => {
+    const scope = globalThis as { setTimeout: unknown; setInterval: unknown; setImmediate: unknown };
+    const { setTimeout: once, setInterval: often, setImmediate: immediately } = globalThis;
+    scope.setTimeout = (...timer: Parameters<typeof once>) => Number(once(...timer));
+    scope.setInterval = (...timer: Parameters<typeof often>) => Number(often(...timer));
+    scope.setImmediate = undefined;
+    try {
+      await using broker = localBroker();
+      using client = broker.client();
+      await client.set("k", "x");
+      for (let round = 0; round < 1000; round++) expect(await client.get("k")).toBe("x");
+    } finally {
+      Object.assign(scope, { setTimeout: once, setInterval: often, setImmediate: immediately });
+    }
+  });
+
   test("leaves the event loop to others, however busy it is kept", async () => {
     await using broker = localBroker();
     using client = broker.client();
