@@ -128,7 +128,8 @@ export interface PoolCommands {
       /** The thread of work it is for: a wait that closes a circle of owners is refused. */
       readonly owner?: string | undefined;
     };
-    /** The broker hands the grant over as JSON text, its values as they came. */
+    /** The broker hands the grant over as JSON text, its values as they came. What the connection's codec cannot carry is not granted:
+     *  `bad_command`. */
     reply: { readonly grant: GrantReply | Encoded };
   };
   renew: { request: { readonly grant: string; readonly ttl: number }; reply: { readonly expiresAtMs: number } };

@@ -128,7 +128,8 @@ export interface SharingCommands {
       readonly scope?: "session" | "ttl" | undefined;
       readonly waitMs?: WaitMs | undefined;
     };
-    /** `done`: the queue is closed, and nothing is left that could still come back. */
+    /** Without jobs that the connection's codec cannot carry, which stay where they are for others; `bad_command` or `invalid_json`
+     *  where there are only such. `done`: the queue is closed, and nothing is left that could still come back. */
     reply: { readonly jobs: readonly TakenJob[] | Encoded; readonly done?: true | undefined };
   };
   "queue.ack": {
