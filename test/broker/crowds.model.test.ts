@@ -1,7 +1,7 @@
 /**
- * Random programs of publishing to audiences around the size of a crowd, which come, go and die between two pieces that are
- * handed out: each subscriber hears every message behind the reply to its `subscribe` once and in order, none behind that to its
- * `unsubscribe`, all of them when a rest is over; and of a group somebody hears each message, once.
+ * Random programs of publishing to audiences around the size of a crowd, which come, go, die and come back between two pieces
+ * that are handed out: each subscriber hears every message once and in order, those it missed in the reply to its `subscribe`,
+ * all of them when a rest is over and none behind the reply to its `unsubscribe`; and of a group somebody hears each, once.
  * EPHEMERAL_TEST_SEED runs a failure again.
  */
 import { expect, test } from "bun:test";
@@ -40,12 +40,17 @@ interface Told {
   readonly id?: number;
   readonly push?: string;
   readonly offset: number;
+  readonly epoch?: string;
+  readonly recovered?: boolean;
+  readonly messages?: readonly { readonly offset: number }[];
 }
 
 interface Peer {
   connection: Connection | undefined;
   /** The last offset that was told; undefined while it does not subscribe. */
   last: number | undefined;
+  /** Where it asks to go on from what was heard in its place before. */
+  since: number | undefined;
   /** Whether it reads what it is told. */
   reads: boolean;
 }
@@ -62,6 +67,9 @@ class Scene {
   });
   /** Who has dialled, by place. */
   readonly #peers = new Map<number, Peer>();
+  /** What was heard in places that are empty now. */
+  readonly #heard = new Map<number, number>();
+  #epoch = "";
   /** How often somebody of the group has heard the message at each offset. */
   readonly #shared = new Map<number, number>();
   #published = 0;
@@ -109,18 +117,21 @@ class Scene {
   }
 
   #subscribe(by: number): void {
-    const group = by < alone ? undefined : "g";
-    this.#say(by, { id: 1, action: "subscribe", channel: "c", group });
+    const since = this.#heard.get(by);
+    const recover = since === undefined ? undefined : { epoch: this.#epoch, offset: since };
+    this.#heard.delete(by);
+    this.#dialled(by).since = since;
+    this.#say(by, { id: 1, action: "subscribe", channel: "c", group: by < alone ? undefined : "g", recover });
   }
 
   #say(by: number, command: object): void {
-    this.#dialled(by)?.receive(Buffer.from(`${JSON.stringify(command)}\n`));
+    this.#dialled(by).connection?.receive(Buffer.from(`${JSON.stringify(command)}\n`));
   }
 
-  #dialled(by: number): Connection | undefined {
+  #dialled(by: number): Peer {
     const known = this.#peers.get(by);
-    if (known !== undefined) return known.connection;
-    const peer: Peer = { connection: undefined, last: undefined, reads: true };
+    if (known !== undefined) return known;
+    const peer: Peer = { connection: undefined, last: undefined, since: undefined, reads: true };
     this.#peers.set(by, peer);
     const socket = {
       write: (data: string | Uint8Array) => {
@@ -137,7 +148,7 @@ class Scene {
       end: () => {},
     };
     peer.connection = this.#core.connections.open(socket, { door: "pipe", pid: undefined });
-    return peer.connection;
+    return peer;
   }
 
   /** What was handed out before is read by then. Who hangs up leaves an answer unread, for which the broker waits a while. */
@@ -147,6 +158,7 @@ class Scene {
     if (peer === undefined) return;
     this.#peers.delete(by);
     peer.reads = false;
+    if (by < alone && peer.last !== undefined) this.#heard.set(by, peer.last);
     if (how === "die") peer.connection?.disconnected();
     else {
       peer.connection?.receive(Buffer.from('{"id":4,"action":"ping"}\n'));
@@ -155,17 +167,28 @@ class Scene {
   }
 
   #hear(by: number, { peer, told }: { readonly peer: Peer; readonly told: Told }): void {
-    const { last } = peer;
-    if (told.id === 1) {
-      if (by < alone && last !== undefined && last !== told.offset)
-        this.complaints.push(`${by} begins anew at ${told.offset} behind ${last}`);
-      peer.last = told.offset;
-    } else if (told.id === 2) peer.last = undefined;
+    if (told.id === 1) this.#begin(by, { peer, told });
+    else if (told.id === 2) peer.last = undefined;
     if (told.push === undefined || told.push === "closing") return;
+    const { last } = peer;
     const isNext = last !== undefined && (by < alone ? told.offset === last + 1 : told.offset > last);
     if (!isNext) this.complaints.push(`${by} is told ${told.offset} behind ${last}`);
     peer.last = told.offset;
     if (by >= alone) this.#shared.set(told.offset, (this.#shared.get(told.offset) ?? 0) + 1);
+  }
+
+  #begin(by: number, { peer, told }: { readonly peer: Peer; readonly told: Told }): void {
+    const { last, since } = peer;
+    const { epoch = "", offset, recovered, messages = [] } = told;
+    if (by < alone && last !== undefined && last !== offset)
+      this.complaints.push(`${by} begins anew at ${offset} behind ${last}`);
+    const missed = messages.map((message) => message.offset).join();
+    const wanted = Array.from({ length: offset - (since ?? offset) }, (_, index) => offset - index).reverse();
+    if (recovered !== (since === undefined ? undefined : true) || missed !== wanted.join())
+      this.complaints.push(`${by} recovers ${missed} from ${since} to ${offset}`);
+    this.#epoch = epoch;
+    peer.since = undefined;
+    peer.last = offset;
   }
 }
 
