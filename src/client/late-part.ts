@@ -14,7 +14,13 @@ export class LatePart<Part> {
 
   /** Calls it at once where it is loaded: a turn of the event loop counts where something is to be locked. */
   call<Result>(use: (part: Part) => Promise<Result>): Promise<Result> {
-    if (this.#part !== undefined && this.#waiting === 0) return use(this.#part);
+    if (this.#part !== undefined && this.#waiting === 0) {
+      try {
+        return use(this.#part);
+      } catch (error) {
+        return Promise.reject(error);
+      }
+    }
     this.#waiting++;
     this.#loading ??= this.#load();
     return this.#loading.then(

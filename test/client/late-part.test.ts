@@ -37,3 +37,15 @@ test("LatePart.call() tries again after a load that failed, as a page without it
   expect((await Promise.allSettled(failed)).map(({ status }) => status)).toEqual(["rejected", "rejected"]);
   expect(await part.call(async (loaded) => loaded)).toBe(2);
 });
+
+// Thrown into the caller's face where it was loaded, and only there.
+test("LatePart.call() rejects with what is thrown at once, loaded or not", async () => {
+  const part = new LatePart(async () => ({}));
+  const fail = (): Promise<never> => {
+    throw new Error("thrown at once");
+  };
+  for (const _ of ["not loaded", "loaded"]) {
+    const failure = await part.call(fail).catch((error: unknown) => error);
+    expect(failure).toMatchObject({ message: "thrown at once" });
+  }
+});

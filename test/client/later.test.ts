@@ -1,5 +1,6 @@
 import { describe, expect, test } from "bun:test";
 import { Client, type EphemeralError } from "../../src/client/client.ts";
+import { testBroker } from "../support/broker.ts";
 
 /** The client as plain JavaScript sees it: nothing says what a method takes. */
 type Untyped = Record<string, (...given: unknown[]) => Promise<unknown>>;
@@ -35,5 +36,30 @@ describe("Client, in plain JavaScript,", () => {
     using client = new Client("/nowhere/sock");
     const refusal = await refusalOf(say(client));
     expect(refusal?.message).toMatch(new RegExp(`^Cannot send command: wanted a finite ${name}, got (NaN|Infinity)$`));
+  });
+
+  // Waited for ever, for somebody to define the pool: JSON has no NaN.
+  test("refuses seats that are no number, as of a variable that is not set", async () => {
+    await using broker = await testBroker();
+    using client = new Client(broker.pipe);
+    const untyped = client as unknown as Untyped;
+    const wanted = {
+      code: "bad_command",
+      message: expect.stringContaining('Cannot read field "size": wanted an integer'),
+    };
+    expect(await refusalOf(client.semaphore("s", Number.NaN))).toMatchObject(wanted);
+    expect(await refusalOf(client.withSeat("s", Number.NaN, () => 0))).toMatchObject(wanted);
+    expect(await refusalOf(untyped.semaphore?.("s"))).toMatchObject(wanted);
+  });
+
+  // It was a job of each of its characters.
+  test("pushes a text as one job", async () => {
+    await using broker = await testBroker();
+    using client = new Client(broker.pipe);
+    expect(await client.queue("q").push("specs/login")).toBe(1);
+    for await (const { data } of client.queue("q")) {
+      expect(data).toBe("specs/login");
+      break;
+    }
   });
 });

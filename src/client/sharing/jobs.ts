@@ -32,7 +32,8 @@ export class Jobs<Data> {
     let counts: Promise<number>[] = [];
     let records: JobInput[] = [];
     let length = 0;
-    for (const item of items) {
+    // A text is a list of its characters, which nobody means.
+    for (const item of typeof items === "string" ? [items] : items) {
       if (records.length === pushed.countMax || length > pushed.lengthMax) {
         counts.push(this.#push(records, undefined));
         [records, length] = [[], 0];

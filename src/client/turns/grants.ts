@@ -38,7 +38,8 @@ export class Grants implements Turns {
   }
 
   semaphore(name: string, seats: number, options?: SeatOptions): Promise<Grant<number>> {
-    return this.acquire({ pool: name, size: seats }, options);
+    // The broker refuses 0. Without a number, as JSON would have it, it waits for somebody to define the pool.
+    return this.acquire({ pool: name, size: seats || 0 }, options);
   }
 
   withItem<Value, Result>(pool: Wants, ...rest: Rest<AcquireOptions, Value, Result>): Promise<Result> {
