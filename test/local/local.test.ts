@@ -1,4 +1,4 @@
-import { describe, expect, test } from "bun:test";
+import { describe, expect, jest, test } from "bun:test";
 import { join } from "node:path";
 import { Client, LocalBroker, localClient } from "../../src/local/local.ts";
 import { temporaryDirectory } from "../support/broker.ts";
@@ -61,6 +61,22 @@ describe("LocalBroker", () => {
     } finally {
       Object.assign(scope, { setTimeout: once, setInterval: often, setImmediate: immediately });
     }
+  });
+
+  // The timer that was to end a rest had been a fake one, and nothing of this broker was answered ever after.
+  test("answers while a test's timers are fake, and when they are real again", async () => {
+    await using broker = localBroker();
+    using client = broker.client();
+    await client.set("k", "x");
+    // Behind the broker's own.
+    await new Promise((resolve) => setTimeout(resolve, 1));
+    jest.useFakeTimers();
+    try {
+      for (let round = 0; round < 1000; round++) expect(await client.get("k")).toBe("x");
+    } finally {
+      jest.useRealTimers();
+    }
+    for (let round = 0; round < 1000; round++) expect(await client.get("k")).toBe("x");
   });
 
   test("leaves the event loop to others, however busy it is kept", async () => {
