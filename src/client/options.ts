@@ -47,6 +47,7 @@ export interface ClientOptions {
   readonly dial?: (() => Transport | Promise<Transport>) | undefined;
 }
 
+/** @internal */
 export interface ClientSettings {
   /** The broker's, or its URL. */
   readonly endpoint: string;
@@ -76,7 +77,8 @@ const lingerMsMax = 60_000;
 const millisecondsMax = 2 ** 31 - 1;
 
 /** @throws {EphemeralError} `unavailable` when neither the caller nor the environment names a pipe, `bad_command` naming the
- *  option or variable that cannot be */
+ *  option or variable that cannot be
+ *  @internal */
 export function clientSettings(pipe: string | undefined, options: ClientOptions): ClientSettings {
   const environment = readEnvironment();
   const endpoint = pipe || environment.pipe || environment.url;

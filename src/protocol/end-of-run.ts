@@ -27,11 +27,13 @@ export interface EndCommands {
 
 const variableName = /^[A-Za-z_][A-Za-z0-9_]*$/;
 
-/** Whether an environment can have it, whoever sets it: shells know no other names. */
+/** Whether an environment can have it, whoever sets it: shells know no other names.
+ *  @internal */
 export function isVariableName(name: string): boolean {
   return variableName.test(name);
 }
 
+/** @internal */
 export function parseOnEnd(fields: Fields, limits: Limits): EndCommand {
   const argv = readList(fields, "argv", endCommandWordsMax).map((word) => readArgument(word, "argv"));
   if (!argv[0]) throw badField("argv", "a list that begins with a program's name", fields.argv);

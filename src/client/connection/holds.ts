@@ -18,7 +18,8 @@ export interface LostHold {
   readonly fence: number;
 }
 
-/** What is given back where nobody knows of it. */
+/** What is given back where nobody knows of it.
+ *  @internal */
 export type Grant = Extract<Hold, { readonly kind: "lease" | "once" | "grant" | "job" }>;
 
 interface Held {
@@ -32,6 +33,7 @@ interface Held {
 /** Past so many, and at each doubling from there, what has expired is forgotten: a lease may end without a word. */
 const pruneSizeMin = 1024;
 
+/** @internal */
 export class Holds {
   /** By worker, then by name. What is no lease belongs to no worker. */
   readonly #byWorker = new Map<string, Map<string, Held>>();
@@ -131,7 +133,8 @@ function fenceOf(hold: Hold): number {
   return hold.kind === "key" ? hold.version : hold.fence;
 }
 
-/** What a good reply to `command` gives to hold. */
+/** What a good reply to `command` gives to hold.
+ *  @internal */
 export function grantOf(command: Outgoing, reply: object): Grant | undefined {
   if (command.action === "queue.take") {
     const [job] = (reply as { readonly jobs: readonly TakenJob[] }).jobs; // our queues take one at a time
@@ -145,11 +148,13 @@ export function grantOf(command: Outgoing, reply: object): Grant | undefined {
   return command.action === "lease" ? { kind: "lease", id: command.key, workerId: command.workerId, fence } : undefined;
 }
 
+/** @internal */
 export function isGrant(hold: Hold): hold is Grant {
   return hold.kind !== "key" && hold.kind !== "barrier";
 }
 
-/** Whether `command` asks for `hold`, or ends it: whoever finds it unexpectedly leaves it to that command. */
+/** Whether `command` asks for `hold`, or ends it: whoever finds it unexpectedly leaves it to that command.
+ *  @internal */
 export function isAbout(command: Outgoing, hold: Hold): boolean {
   if (hold.kind === "grant") return command.action === "release" && command.grant === hold.id;
   if (hold.kind === "once") return command.action === "once" && command.key === hold.id;
@@ -160,7 +165,8 @@ export function isAbout(command: Outgoing, hold: Hold): boolean {
   return command.key === undefined || command.key === "*" || command.key === hold.id;
 }
 
-/** What gives `grant` back. */
+/** What gives `grant` back.
+ *  @internal */
 export function undoOf(grant: Grant): Outgoing {
   if (grant.kind === "lease") return { action: "release", workerId: grant.workerId, key: grant.id };
   if (grant.kind === "grant") return { action: "release", grant: grant.id };
