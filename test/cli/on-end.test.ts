@@ -104,6 +104,13 @@ describe.each(both.map((program) => [program.name, program] as const))("at the e
   });
 });
 
+/** The run's reaper, once it is there: the command may be sooner. What it has begun may still have its command line. */
+async function reaperOf(trial: Trial): Promise<number> {
+  await until(() => trial.reapers().length > 0);
+  // Nothing else is ever signalled: pid 0 would be everybody of our own group.
+  return trial.reapers()[0] ?? Number.NaN;
+}
+
 describe("what is run at the end", () => {
   test("is told on stderr with all it says, and stdout is the command's alone", async () => {
     await using trial = start(["echo", "mine"], { flags: ["--on-end", "echo out; echo 'to err' >&2"] });
@@ -131,7 +138,7 @@ describe("what is run at the end", () => {
       stdin: "pipe",
     });
     await trial.said("ready");
-    const [reaper = 0] = trial.reapers();
+    const reaper = await reaperOf(trial);
     process.kill(reaper, "SIGSTOP");
     trial.type("\n");
     await trial.complained(
@@ -245,7 +252,7 @@ describe("what is run at the end, when somebody is killed while it runs:", () =>
 
   test("the reaper: what it had begun is not begun again, the rest is run", async () => {
     await using trial = await halted();
-    const [reaper = 0] = trial.reapers();
+    const reaper = await reaperOf(trial);
     process.kill(reaper, "SIGKILL");
     await until(() => notes(trial).includes("last"));
     writeFileSync(join(trial.directory, "go"), "");
@@ -306,7 +313,7 @@ describe("registering something for the end", () => {
   test("keeps nobody else waiting while the reaper does not read, and is answered when it does", async () => {
     await using trial = start(["sh", "-c", "echo ready; read line"], { stdin: "pipe" });
     await trial.said("ready");
-    const [reaper = 0] = trial.reapers();
+    const reaper = await reaperOf(trial);
     process.kill(reaper, "SIGSTOP");
     using client = new Client(pipeOf(trial));
     using other = new Client(pipeOf(trial));
