@@ -80,6 +80,8 @@ describe("examples/sharing", () => {
     const service = Number(/visit 1 to process (\d+)/.exec(trial.stdout)?.[1]);
     expect(service).toBeGreaterThan(1);
     await until(() => readProc(service, "cmdline") === "");
+    // The hook has its folder to remove yet, and the end of the trial kills whoever is left.
+    await until(() => readdirSync(folder.path).length === 0);
   });
 
   test("leaves nothing behind, and every example of the folder is here", async () => {
