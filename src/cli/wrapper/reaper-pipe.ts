@@ -44,15 +44,21 @@ export class ReaperPipe {
     return promise;
   }
 
+  /** What was not told yet never is: the descriptor may be another file's at once. */
   close(): void {
     closeSync(this.#writeEnd);
+    this.#giveUp();
+  }
+
+  #giveUp(): void {
+    for (const { resolve } of this.#unsent.splice(0)) resolve(false);
   }
 
   readonly #tryAgain = (): void => {
     for (let first = this.#unsent[0]; first !== undefined; first = this.#unsent[0]) {
       const left = this.#write(first.bytes);
       if (left === undefined) {
-        for (const { resolve } of this.#unsent.splice(0)) resolve(false);
+        this.#giveUp();
       } else if (left.length === 0) {
         this.#unsent.shift();
         first.resolve(true);
